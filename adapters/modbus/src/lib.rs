@@ -1,0 +1,8 @@
+//! Modbus RTU and TCP master. (Skeleton.)
+
+/// One bus or TCP connection: `[[modbus]]`.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Config {
+    /// The adapter's name.
+    pub name: String,
+}

@@ -1,0 +1,7 @@
+//! Holdfast: an edge gateway that never loses what it acknowledged.
+
+pub mod broker;
+pub mod command;
+pub mod config;
+pub mod ingest;
+pub mod queue;
