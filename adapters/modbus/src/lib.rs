@@ -1,5 +1,7 @@
 //! Modbus RTU and TCP master. (Skeleton.)
 
+pub mod simulator;
+
 /// One bus or TCP connection: `[[modbus]]`.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub struct Config {
