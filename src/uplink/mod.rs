@@ -23,6 +23,8 @@ pub mod scheduler;
 mod session;
 mod settings;
 mod status;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod topic;
 pub mod window;

@@ -36,8 +36,8 @@ use super::{
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long it then takes to say good-bye.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long messages wait for SUBACK; then they go first.
-const SUBACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long messages wait for SUBACK at most; then they go first.
+const SUBACK_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// The longest time without a beat.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// Room kept in the list of packets that one turn reads.
@@ -97,7 +97,7 @@ impl<'a, B: Backlog> Session<'a, B> {
             staged: None,
             control: VecDeque::new(),
             unanswered: Vec::new(),
-            publish_from: now + SUBACK_TIMEOUT,
+            publish_from: now + settings.ack_timeout.min(SUBACK_TIMEOUT_MAX),
             sent: now,
             received: now,
             pinged: None,

@@ -1,1 +1,4 @@
-
+mod commands;
+mod delivery;
+mod failures;
+mod peer;
