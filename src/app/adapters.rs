@@ -34,10 +34,10 @@ impl Adapters {
     pub(super) fn build(config: &Config) -> Result<Self, Vec<Problem>> {
         let mut built = Self { adapters: Vec::new(), commands: HashMap::new() };
         for bus in &config.modbus {
-            built.add("modbus", Box::new(holdfast_modbus::Modbus::new(bus.clone())?));
+            built.add("modbus", Box::new(holdfast_modbus::Modbus::new(bus)?));
         }
         for line in &config.serial {
-            built.add("serial", Box::new(holdfast_serial::Serial::new(line.clone())?));
+            built.add("serial", Box::new(holdfast_serial::Serial::new(line)?));
         }
         Ok(built)
     }

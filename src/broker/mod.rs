@@ -24,7 +24,7 @@ mod server;
 mod session;
 mod switchboard;
 mod tls;
-mod topic;
+pub(crate) mod topic;
 
 pub use auth::UserError;
 pub use counters::{BrokerCounters, BrokerSnapshot};

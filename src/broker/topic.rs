@@ -18,7 +18,7 @@ const fn filter_error(what: &'static str, clause: &'static str) -> Malformed {
 }
 
 /// Whether a message may be published under this name.
-pub(super) fn check_name(name: &str) -> Result<(), Malformed> {
+pub(crate) fn check_name(name: &str) -> Result<(), Malformed> {
     if name.is_empty() {
         return Err(name_error("an empty topic", "MQTT-4.7.3-1"));
     }
@@ -40,7 +40,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Malformed> {
 }
 
 /// Whether a filter is well formed, also inside `$share/group/`.
-pub(super) fn check_filter(path: &str) -> Result<(), Malformed> {
+pub(crate) fn check_filter(path: &str) -> Result<(), Malformed> {
     let filter = match path.strip_prefix(SHARE) {
         Some(rest) => {
             let (group, filter) = rest
@@ -85,7 +85,7 @@ pub(super) fn split_share(path: &str) -> (Option<&str>, &str) {
 }
 
 /// Whether a well-formed filter (without `$share`) matches a topic.
-pub(super) fn matches(filter: &str, topic: &str) -> bool {
+pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     // [MQTT-4.7.2-1]: wildcards at the first level leave topics of the server alone.
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;

@@ -40,7 +40,8 @@ fn hash(password: &str) -> anyhow::Result<String> {
     ensure!(!password.is_empty(), "an empty password protects nothing");
     ensure!(password.len() <= PASSWORD_BYTES_MAX, "MQTT carries at most 65,535 bytes");
     let mut salt = [0; 16];
-    getrandom::fill(&mut salt).context("no randomness from the system")?;
+    getrandom::fill(&mut salt)
+        .map_err(|error| anyhow::anyhow!("no randomness from the system: {error}"))?;
     let salt = SaltString::encode_b64(&salt).map_err(|error| anyhow::anyhow!("{error}"))?;
     let hash = Argon2::default()
         .hash_password(password.as_bytes(), &salt)

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use holdfast_adapter_api::{Adapter, AdapterFuture, AdapterIo, Counters, DeviceName};
+use holdfast_adapter_api::{Problem, Adapter, AdapterFuture, AdapterIo, Counters, DeviceName};
 
 use crate::{
     bus::Master,
-    config::{Config, Problem, compile},
+    config::{Config, compile},
     line::Endpoint,
 };
 

@@ -21,6 +21,6 @@ pub mod simulator;
 mod value;
 
 pub use adapter::Modbus;
-pub use config::{Config, Device, Number, Parity, Point, Problem};
+pub use config::{Config, Device, Number, Parity, Point};
 pub use plan::Table;
 pub use value::{ByteOrder, Kind};

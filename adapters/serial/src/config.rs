@@ -309,7 +309,7 @@ impl Default for Frame {
 
 impl Config {
     /// The device's name: the one given, else the adapter's.
-    pub(crate) fn device_name(&self) -> &str {
+    pub fn device_name(&self) -> &str {
         self.device.as_deref().unwrap_or(&self.name)
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Problem, compile};
+use holdfast_adapter_api::Problem;
+
+use super::{Device, compile};
 
 /// The most registers one read may ask for (Modbus Application Protocol 1.1b3, 6.3).
 pub(crate) const REGISTERS_PER_READ: u16 = 125;

@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use holdfast_adapter_api::DeviceName;
+use holdfast_adapter_api::{DeviceName, Problem};
 
 use super::{Config, Device, REGISTERS_PER_READ, problem::Problems, resolve};
 use crate::{
-    config::Problem,
     map::{BusMap, DeviceMap},
     plan::{Limits, Span, plan},
 };

@@ -13,7 +13,6 @@ mod tests;
 pub use bus::{Config, Parity};
 pub use device::Device;
 pub use point::{Number, Point};
-pub use problem::Problem;
 
 pub(crate) use bus::REGISTERS_PER_READ;
 pub(crate) use check::compile;

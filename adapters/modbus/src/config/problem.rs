@@ -1,23 +1,6 @@
-//! A problem in the configuration, in words an operator can act on.
+//! Collecting what is wrong with a configuration.
 
-use std::fmt;
-
-/// One thing that is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The key, as a path below this `[[modbus]]` section: `device[0].point[2].address`.
-    pub key: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {}", self.key, self.message, self.remedy)
-    }
-}
+use holdfast_adapter_api::Problem;
 
 /// Collects the problems of a configuration.
 #[derive(Debug, Default)]
