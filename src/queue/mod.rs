@@ -28,6 +28,8 @@ mod state;
 mod store;
 mod stream;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod writer;
 
