@@ -217,6 +217,11 @@ impl Accounts {
         self.names.iter().map(|name| &**name).zip(accepted)
     }
 
+    /// Records queued under each source, by its number.
+    pub(super) fn queued_by_source(&self) -> Vec<u64> {
+        self.entries.iter().map(Account::queued).collect()
+    }
+
     /// Records settled under each source, by its name.
     pub(super) fn settled_named(&self) -> impl Iterator<Item = (&str, u64)> {
         let settled = self.entries.iter().map(Account::settled);

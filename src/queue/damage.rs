@@ -83,6 +83,49 @@ pub(super) fn missing_by_source(
     by_id
 }
 
+/// How many of the queued records that are missing from a segment belong to each source.
+///
+/// `range` is that of the segment's sequences, `at_end` the accounts at its end, `lost` how many
+/// are missing. Exact in nearly every case; where records that were settled before are damaged
+/// too, and others are settled in more than one segment, it is the best guess.
+pub(super) fn charge(
+    accounts: &mut Accounts,
+    settled: &Settled,
+    next: u64,
+    survey: &Survey,
+    range: Range<u64>,
+    at_end: &Accounts,
+) -> Vec<u64> {
+    let open = |sequence| range.contains(&sequence) && !settled.contains(sequence);
+    let there = survey.by_source(open);
+    let lost = settled.open_count(range.clone()) - there.values().sum::<u64>();
+    let mut missing = Vec::new();
+    if let Some(header) = &survey.header {
+        let found = survey.by_source(|sequence| range.contains(&sequence));
+        missing = missing_by_source(accounts, &header.accounts, at_end, &found);
+        if missing.iter().sum::<u64>() == lost {
+            return missing;
+        }
+    }
+    let others_are_open = settled.floor() >= range.start
+        && settled.open_count(range.end..next) == next.saturating_sub(range.end);
+    if !others_are_open {
+        return missing;
+    }
+    // All that is queued is in this segment or was accepted after it.
+    let now = accounts.clone();
+    let after = missing_by_source(accounts, at_end, &now, &HashMap::new());
+    let mut queued = accounts.queued_by_source();
+    for (name, count) in there {
+        let id = usize::from(accounts.id(name));
+        queued[id] = queued[id].saturating_sub(count);
+    }
+    for (queued, after) in queued.iter_mut().zip(after) {
+        *queued = queued.saturating_sub(after);
+    }
+    queued
+}
+
 /// Surveys a segment and settles what is damaged in it. `None` if the segment is no longer one
 /// of the stream's; its records are settled then.
 pub(super) fn examine(shared: &Shared, name: SegmentName) -> io::Result<Option<Survey>> {
@@ -105,13 +148,11 @@ pub(super) fn examine(shared: &Shared, name: SegmentName) -> io::Result<Option<S
         gaps = open_gaps(&gaps, &state.settled);
         let lost: u64 = gaps.iter().map(|gap| gap.sequences.end - gap.sequences.start).sum();
         if lost > 0 {
-            let expected = match (&survey.header, &accounts_at_end) {
-                (Some(start), Some(end)) => {
-                    let found = survey.by_source(|_| true);
-                    missing_by_source(&mut state.accounts, &start.accounts, end, &found)
-                }
-                _ => Vec::new(),
-            };
+            let state = &mut *state;
+            let expected = accounts_at_end.map_or_else(Vec::new, |at_end| {
+                let range = name.base..end;
+                charge(&mut state.accounts, &state.settled, state.next, &survey, range, &at_end)
+            });
             for gap in &gaps {
                 state.settled.insert_range(gap.sequences.clone());
             }

@@ -6,7 +6,7 @@ use super::{rebuild, report::Recovery};
 use crate::queue::{
     accounts::{Accounts, Fate},
     cursor::{self, Slots, Snapshot},
-    damage::{self, missing_by_source, open_gaps},
+    damage::{self, charge, missing_by_source, open_gaps},
     disk::{Disk, Entry},
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
@@ -141,7 +141,7 @@ impl Work<'_> {
         if next < last.name.base {
             known_until = self.catch_up(next, last.name)?;
         }
-        self.take_last(last.name, next, known_until)
+        self.take_last(last.name, known_until)
     }
 
     /// Segments wholly below the floor are done with, but the last is kept: it carries the
@@ -239,7 +239,7 @@ impl Work<'_> {
     }
 
     /// The last segment is read whole: its tail is where the writing stopped.
-    fn take_last(&mut self, name: SegmentName, cursor_next: u64, known: u64) -> io::Result<()> {
+    fn take_last(&mut self, name: SegmentName, known: u64) -> io::Result<()> {
         let Some(survey) = self.survey(name, u64::MAX)? else { return Ok(()) };
         if let Some(last) = self.found.segments.back_mut() {
             last.data_end = survey.scan.data_end;
@@ -250,14 +250,10 @@ impl Work<'_> {
         if lost > 0 {
             // These the cursor knew, so they are among the accepted already.
             let found = &mut self.found;
-            let expected = match &survey.header {
-                Some(header) if cursor_next >= name.base => {
-                    let at_end = found.accounts.clone();
-                    let there = survey.by_source(|sequence| sequence < known);
-                    missing_by_source(&mut found.accounts, &header.accounts, &at_end, &there)
-                }
-                _ => Vec::new(),
-            };
+            let at_end = found.accounts.clone();
+            let range = name.base..known;
+            let settled = &found.settled;
+            let expected = charge(&mut found.accounts, settled, known, &survey, range, &at_end);
             found.accounts.settle_damaged(&expected, lost, Fate::Damaged);
             for gap in &gaps {
                 found.settled.insert_range(gap.sequences.clone());

@@ -1,6 +1,6 @@
 //! Damage of every kind: the queue opens, serves no wrong byte, and counts what is lost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::harness::{Chance, Harness, SMALL, sequences};
 use crate::{
@@ -79,7 +79,7 @@ fn files(queue: &Harness) -> Vec<PathBuf> {
 }
 
 /// The bytes of a file up to where it is zeros to the end.
-fn used(queue: &Harness, path: &PathBuf) -> usize {
+fn used(queue: &Harness, path: &Path) -> usize {
     let content = queue.disk.content(path);
     content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
@@ -147,16 +147,16 @@ fn zeroed_ranges_lose_only_the_records_in_them() {
 #[test]
 fn damage_in_the_middle_is_named_and_charged_to_its_source() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
-    for _ in 0..3 {
-        queue.fill("a", 5, 50);
-        queue.fill("b", 5, 50);
+    for batch in 0..6 {
+        let name = ["a", "b"][batch % 2];
+        let records = (0..5).map(|n| queue.record(name, format!("record-{:02}", batch * 5 + n)));
+        let records = records.collect();
+        queue.append(records);
     }
     queue.kill();
     let path = segment_files(&queue).remove(0);
     let mut content = queue.disk.content(&path);
-    // The second record of the second batch: its payload of fifty `x`.
-    let mut payloads = content.windows(50).enumerate().filter(|(_, window)| *window == [b'x'; 50]);
-    let at = payloads.nth(6).unwrap().0;
+    let at = content.windows(9).position(|window| window == b"record-06").unwrap();
     content[at + 3] = b'y';
     queue.disk.set_content(&path, &content);
     queue.open();
@@ -166,6 +166,7 @@ fn damage_in_the_middle_is_named_and_charged_to_its_source() {
     assert_eq!(queue.recovery.damage.len(), 1);
     assert_eq!(queue.recovery.damage[0].sequences, 6..7);
     assert!(queue.recovery.damage[0].bytes.contains(&(at as u64)));
+    assert_eq!(queue.total().damaged, 1);
     let quarantined =
         queue.disk.paths().into_iter().filter(|path| path.to_string_lossy().ends_with(".bad"));
     assert_eq!(quarantined.count(), 1);

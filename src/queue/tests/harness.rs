@@ -1,7 +1,7 @@
 //! A queue on a simulated disk, driven step by step.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -123,10 +123,6 @@ impl Harness {
         &self.opened.as_ref().expect("the queue is open").streams[0]
     }
 
-    pub(super) fn stream_dir() -> PathBuf {
-        root().join(STREAM)
-    }
-
     pub(super) fn record(&self, source: &str, payload: impl Into<Vec<u8>>) -> NewRecord {
         NewRecord {
             source: source.into(),
@@ -211,7 +207,7 @@ impl Harness {
             let there = queued.get(&line.source).copied().unwrap_or(0);
             assert_eq!(line.counts.queued, there, "{}: {ledger:#?}", line.source);
         }
-        let on_disk = inspect::inspect_on(&self.disk, Path::new(&root())).unwrap();
+        let on_disk = inspect::inspect_on(&self.disk, &root()).unwrap();
         assert!(on_disk.balances(), "on disk: {on_disk:#?}");
         records
     }

@@ -82,7 +82,7 @@ fn reject_refuses_and_keeps_everything() {
 #[test]
 fn expired_records_are_passed_over_and_counted_once() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
-    queue.options.age_max = Duration::from_secs(60);
+    queue.options.age_max = Duration::from_mins(1);
     queue.open();
     queue.fill("a", 3, 10);
     queue.clock.advance(Duration::from_secs(40));
@@ -100,7 +100,7 @@ fn expired_records_are_passed_over_and_counted_once() {
 #[test]
 fn segments_in_which_everything_is_too_old_are_given_up_unread() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
-    queue.options.age_max = Duration::from_secs(60);
+    queue.options.age_max = Duration::from_mins(1);
     queue.open();
     for _ in 0..4 {
         queue.fill("a", 10, 1000);

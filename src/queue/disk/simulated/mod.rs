@@ -12,20 +12,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+mod power;
+
+pub(in crate::queue) use power::Loss;
+use power::{Change, Inode, NameChange};
+
 use super::{Access, Disk, DiskFile, Entry, Lock};
-
-const SECTOR_BYTES: usize = 512;
-
-/// What a power cut leaves of what was not synced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::queue) enum Loss {
-    /// Nothing.
-    Everything,
-    /// Of each file, and of the names, the first changes, the last of these cut short.
-    KeepPrefix,
-    /// Any sectors and any names.
-    KeepSectors,
-}
 
 /// What can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,64 +38,6 @@ struct Fault {
     name_part: String,
     kind: io::ErrorKind,
     times: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write(usize, Vec<u8>),
-    Length(usize),
-}
-
-impl Change {
-    fn apply(&self, data: &mut Vec<u8>) {
-        match self {
-            Self::Write(at, bytes) => {
-                if data.len() < at + bytes.len() {
-                    data.resize(at + bytes.len(), 0);
-                }
-                data[*at..at + bytes.len()].copy_from_slice(bytes);
-            }
-            Self::Length(length) => data.resize(*length, 0),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-struct Inode {
-    data: Vec<u8>,
-    synced: Vec<u8>,
-    pending: Vec<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum NameChange {
-    Link(PathBuf, usize),
-    Unlink(PathBuf),
-    Rename(PathBuf, PathBuf),
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            Self::Link(path, inode) => {
-                names.insert(path.clone(), *inode);
-            }
-            Self::Unlink(path) => {
-                names.remove(path);
-            }
-            Self::Rename(from, to) => {
-                if let Some(inode) = names.remove(from) {
-                    names.insert(to.clone(), inode);
-                }
-            }
-        }
-    }
-
-    fn dir(&self) -> Option<&Path> {
-        match self {
-            Self::Link(path, _) | Self::Unlink(path) | Self::Rename(path, _) => path.parent(),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -172,7 +106,7 @@ impl SimulatedDisk {
         let mut world = self.world();
         let world = &mut *world;
         for inode in &mut world.inodes {
-            survive(inode, loss, chance);
+            inode.survive(loss, chance);
         }
         let pending = std::mem::take(&mut world.names_pending);
         let kept = match loss {
@@ -209,40 +143,6 @@ impl SimulatedDisk {
         inode.synced = content.to_vec();
         inode.pending.clear();
     }
-}
-
-fn survive(inode: &mut Inode, loss: Loss, chance: &mut impl FnMut(u64) -> u64) {
-    let pending = std::mem::take(&mut inode.pending);
-    let kept = chance(pending.len() as u64 + 1) as usize;
-    for (number, change) in pending.iter().enumerate() {
-        match (loss, change) {
-            (Loss::Everything, _) => {}
-            (Loss::KeepPrefix, _) if number < kept => change.apply(&mut inode.synced),
-            (Loss::KeepPrefix, Change::Write(at, bytes)) if number == kept => {
-                let part = chance(bytes.len() as u64 + 1) as usize;
-                Change::Write(*at, bytes[..part].to_vec()).apply(&mut inode.synced);
-            }
-            (Loss::KeepPrefix, _) => {}
-            (Loss::KeepSectors, Change::Length(_)) => {
-                if chance(2) == 0 {
-                    change.apply(&mut inode.synced);
-                }
-            }
-            (Loss::KeepSectors, Change::Write(at, bytes)) => {
-                let mut done = 0;
-                while done < bytes.len() {
-                    let sector_end = ((at + done) / SECTOR_BYTES + 1) * SECTOR_BYTES - at;
-                    let end = sector_end.min(bytes.len());
-                    if chance(2) == 0 {
-                        Change::Write(at + done, bytes[done..end].to_vec())
-                            .apply(&mut inode.synced);
-                    }
-                    done = end;
-                }
-            }
-        }
-    }
-    inode.data = inode.synced.clone();
 }
 
 impl World {
