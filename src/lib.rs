@@ -5,3 +5,4 @@ pub mod command;
 pub mod config;
 pub mod ingest;
 pub mod queue;
+pub mod state;
