@@ -9,7 +9,7 @@ use super::{Options, Recovery, RecoveryOutcome, State, StateError};
 mod damage;
 mod faults;
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
@@ -48,7 +48,7 @@ async fn numbers(state: &State) -> Vec<u32> {
 }
 
 /// What a `kill -9` leaves: the files as they are now, whoever has them open.
-fn copy_of(dir: &Path) -> TempDir {
+pub(crate) fn copy_of(dir: &Path) -> TempDir {
     fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
         for entry in fs::read_dir(from).unwrap() {
