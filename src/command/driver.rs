@@ -153,7 +153,13 @@ impl Commands {
 
 impl CommandSink for Commands {
     fn accept<'a>(&'a self, topic: &'a str, payload: &'a Bytes) -> Persisting<'a> {
-        Box::pin(self.0.accept(topic, payload))
+        let (shared, topic, payload) = (Arc::clone(&self.0), topic.to_owned(), payload.clone());
+        Box::pin(async move {
+            // On a task of its own: a caller that goes away must not leave a command that is on
+            // disk and not in the inbox.
+            let accepting = tokio::spawn(async move { shared.accept(&topic, &payload).await });
+            accepting.await.unwrap_or_else(|error| Err(SinkError::Storage(error.to_string())))
+        })
     }
 }
 

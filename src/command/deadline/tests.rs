@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Wall time when the tests begin.
 const NOON: i64 = 1_700_000_000_000;
 

@@ -16,7 +16,7 @@ fn entry(id: &str, device: &str) -> Entry {
             point: "p".to_owned(),
             value: holdfast_adapter_api::Value::Int(1),
         },
-        validity: Validity::new(Said::default(), Duration::from_secs(60)),
+        validity: Validity::new(Said::default(), Duration::from_mins(1)),
         received: moment(0),
         epoch: 1,
         stage: Stage::Pending,

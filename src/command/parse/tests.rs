@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn read(json: &Json) -> Result<Parsed, Malformed> {
     parse("gw/commands/x", json.to_string().as_bytes(), MINUTE)
