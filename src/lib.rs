@@ -3,5 +3,6 @@
 pub mod broker;
 pub mod command;
 pub mod config;
+pub mod demo;
 pub mod ingest;
 pub mod queue;
