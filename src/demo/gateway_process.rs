@@ -15,6 +15,9 @@ use tokio::{
     time::{self, Instant},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// How long the gateway may take until its doors are open.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long it may take to stop when asked to.
@@ -57,6 +60,14 @@ pub enum GatewayError {
         "the gateway did not stop within {STOP_TIMEOUT:?} of SIGTERM; the end of its log:\n{log}"
     )]
     Unstoppable {
+        /// The end of its log.
+        log: String,
+    },
+    /// It stopped, but not well.
+    #[error("the gateway did not stop cleanly on SIGTERM ({status}); the end of its log:\n{log}")]
+    Unclean {
+        /// How it ended.
+        status: ExitStatus,
         /// The end of its log.
         log: String,
     },
@@ -178,14 +189,19 @@ impl GatewayProcess {
         self.child.wait().await.map_err(failed("cannot wait for the gateway"))
     }
 
-    /// Stops it with SIGTERM and waits until it has ended.
-    pub async fn stop(mut self) -> Result<ExitStatus, GatewayError> {
+    /// Stops it with SIGTERM and waits until it has ended well.
+    pub async fn stop(mut self) -> Result<(), GatewayError> {
         self.expect_alive()?;
         kill_process(self.pid, Signal::TERM)
             .map_err(|errno| failed("cannot stop the gateway")(errno.into()))?;
-        match time::timeout(STOP_TIMEOUT, self.child.wait()).await {
-            Ok(status) => status.map_err(failed("cannot wait for the gateway")),
-            Err(_) => Err(GatewayError::Unstoppable { log: log_end(&self.log) }),
+        let Ok(status) = time::timeout(STOP_TIMEOUT, self.child.wait()).await else {
+            return Err(GatewayError::Unstoppable { log: log_end(&self.log) });
+        };
+        let status = status.map_err(failed("cannot wait for the gateway"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(GatewayError::Unclean { status, log: log_end(&self.log) })
         }
     }
 

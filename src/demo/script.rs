@@ -14,6 +14,7 @@ use super::{
     operator,
     run::Options,
     screen::Screen,
+    site::{METER, STATION},
     stage::{GATEWAY, SENSORS, Stage},
 };
 
@@ -138,7 +139,7 @@ async fn command(stage: &mut Stage, screen: &mut Screen) -> anyhow::Result<()> {
     connected.await?;
     let command = json!({
         "id": COMMAND,
-        "device": "meter-1",
+        "device": METER,
         "point": "setpoint",
         "value": LIMIT_PERCENT,
         "expires_in_s": 30,
@@ -178,7 +179,7 @@ async fn end(stage: &mut Stage, screen: &mut Screen, outage: Outage) -> anyhow::
     let evidence = Evidence {
         accounts: check::accounts(&entries, &records.arrivals, &acknowledged),
         expected_sources: sources
-            .chain(["modbus:station-1".to_owned(), "modbus:meter-1".to_owned()])
+            .chain([STATION, METER].map(|device| format!("modbus:{device}")))
             .collect(),
         outcome_stream: crate::config::stream::EVENTS.to_owned(),
         outcome: stage.cloud.recorder().outcome(COMMAND),

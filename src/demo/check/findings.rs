@@ -5,6 +5,9 @@ use thiserror::Error;
 
 use super::{Account, Entry};
 
+/// Scaling a register's raw value may leave the last digits of a float off.
+const READBACK_TOLERANCE: f64 = 1e-6;
+
 /// What a run yields beside the accounts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
@@ -218,7 +221,10 @@ fn of_outage(evidence: &Evidence, broken: &mut Vec<Broken>) {
 
 fn of_command(evidence: &Evidence, broken: &mut Vec<Broken>) {
     let done = evidence.outcome.as_ref().is_some_and(|outcome| {
-        outcome["status"] == "done" && outcome["readback"].as_f64() == Some(evidence.commanded)
+        outcome["status"] == "done"
+            && outcome["readback"]
+                .as_f64()
+                .is_some_and(|readback| (readback - evidence.commanded).abs() < READBACK_TOLERANCE)
     });
     if !done {
         let seen = match &evidence.outcome {
