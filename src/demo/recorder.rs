@@ -41,16 +41,21 @@ pub struct Records {
     pub unreadable_examples: Vec<String>,
     /// The gateway's connections over all the run.
     pub connections: u64,
-    kept: usize,
-    tapped: u64,
-    subscribed: bool,
 }
 
 /// Takes down what arrives; shared by the connections.
 #[derive(Debug)]
 pub struct Recorder {
     outcome_topic: String,
-    records: Mutex<Records>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: Records,
+    kept: usize,
+    connected: u64,
+    subscribed: bool,
 }
 
 /// The gateway's connection, as long as this lives.
@@ -72,85 +77,88 @@ struct Sample {
 impl Recorder {
     /// A recorder to which messages on `outcome_topic` are outcomes of commands.
     pub fn new(outcome_topic: String) -> Self {
-        Self { outcome_topic, records: Mutex::default() }
+        Self { outcome_topic, state: Mutex::default() }
     }
 
     /// Takes down what the tap heard.
     pub fn note(&self, overheard: Vec<Overheard>) {
-        let mut records = self.lock();
+        let mut state = self.lock();
         for heard in overheard {
             match heard {
-                Overheard::Subscribed => records.subscribed = true,
-                Overheard::Arrived(publish) => records.arrived(&publish, &self.outcome_topic),
+                Overheard::Subscribed => state.subscribed = true,
+                Overheard::Arrived(publish) => state.arrived(&publish, &self.outcome_topic),
             }
         }
     }
 
     /// Notes that the gateway is connected, for as long as the answer is kept.
     pub fn connected(&self) -> Connected<'_> {
-        let mut records = self.lock();
-        records.connections += 1;
-        records.tapped += 1;
-        records.subscribed = false;
+        let mut state = self.lock();
+        state.records.connections += 1;
+        state.connected += 1;
+        state.subscribed = false;
         Connected(self)
     }
 
     /// Whether the gateway is connected and will get what is published to it.
     pub fn is_subscribed(&self) -> bool {
-        let records = self.lock();
-        records.tapped > 0 && records.subscribed
+        let state = self.lock();
+        state.connected > 0 && state.subscribed
     }
 
     /// Messages that arrived, per source, duplicates included.
     pub fn counts(&self) -> BTreeMap<String, u64> {
-        let records = self.lock();
-        records.arrivals.iter().map(|(source, all)| (source.clone(), all.len() as u64)).collect()
+        let state = self.lock();
+        let count = |(source, all): (&String, &Vec<_>)| (source.clone(), all.len() as u64);
+        state.records.arrivals.iter().map(count).collect()
     }
 
     /// How many different samples of this source arrived.
     pub fn samples(&self, source: &str) -> HashSet<u64> {
-        let records = self.lock();
-        let arrivals = records.arrivals.get(source).into_iter().flatten();
+        let state = self.lock();
+        let arrivals = state.records.arrivals.get(source).into_iter().flatten();
         arrivals.filter_map(|arrival| arrival.sample).collect()
     }
 
     /// The outcome of this command, if it arrived.
     pub fn outcome(&self, command: &str) -> Option<Value> {
-        self.lock().outcomes.iter().find(|outcome| outcome["id"] == command).cloned()
+        self.lock().records.outcomes.iter().find(|outcome| outcome["id"] == command).cloned()
     }
 
     /// A copy of everything.
     pub fn records(&self) -> Records {
-        self.lock().clone()
+        self.lock().records.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Connected<'_> {
     fn drop(&mut self) {
-        self.0.lock().tapped -= 1;
+        self.0.lock().connected -= 1;
+    }
+}
+
+impl State {
+    fn arrived(&mut self, publish: &Publish, outcome_topic: &str) {
+        if self.kept < ARRIVALS_MAX && self.records.take(publish, outcome_topic) {
+            self.kept += 1;
+            return;
+        }
+        self.records.unreadable += 1;
+        if self.records.unreadable_examples.len() < UNREADABLE_KEPT_MAX {
+            let text = String::from_utf8_lossy(&publish.payload);
+            let text: String = text.chars().take(UNREADABLE_CHARS_MAX).collect();
+            self.records.unreadable_examples.push(format!("{}: {text}", publish.topic));
+        }
     }
 }
 
 impl Records {
-    fn arrived(&mut self, publish: &Publish, outcome_topic: &str) {
-        let understood = self.kept < ARRIVALS_MAX && self.understood(publish, outcome_topic);
-        if understood {
-            self.kept += 1;
-            return;
-        }
-        self.unreadable += 1;
-        if self.unreadable_examples.len() < UNREADABLE_KEPT_MAX {
-            let text = String::from_utf8_lossy(&publish.payload);
-            let text: String = text.chars().take(UNREADABLE_CHARS_MAX).collect();
-            self.unreadable_examples.push(format!("{}: {text}", publish.topic));
-        }
-    }
-
-    fn understood(&mut self, publish: &Publish, outcome_topic: &str) -> bool {
+    /// Takes down one message; false if it cannot be read.
+    fn take(&mut self, publish: &Publish, outcome_topic: &str) -> bool {
         if publish.topic == outcome_topic {
             let outcome = serde_json::from_slice(&publish.payload);
             return outcome.map(|outcome| self.outcomes.push(outcome)).is_ok();

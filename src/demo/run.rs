@@ -66,6 +66,7 @@ pub async fn run(options: Options) -> anyhow::Result<Verdict> {
         _ = terminate.recv() => Ok(None),
         _ = hangup.recv() => Ok(None),
     };
+    screen.clear().await;
     let verdict = match played {
         Ok(Some(result)) => {
             let ended = if result.broken.is_empty() { Verdict::Kept } else { Verdict::Broken };

@@ -32,6 +32,7 @@ pub struct Screen {
 enum Picture {
     Line(String),
     Panel(Panel),
+    NoPanel,
 }
 
 impl Screen {
@@ -67,11 +68,18 @@ impl Screen {
     /// Shows how things stand.
     pub async fn show(&mut self, panel: Panel) {
         if self.animated {
+            // As in `print`.
             let _ = self.to_painter.send(Picture::Panel(panel)).await;
         } else if self.last_plain.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL) {
             self.last_plain = Some(Instant::now());
             self.say(&format!("  {}", panel.line())).await;
         }
+    }
+
+    /// Takes the panel away.
+    pub async fn clear(&self) {
+        // As in `print`.
+        let _ = self.to_painter.send(Picture::NoPanel).await;
     }
 
     /// Ends when everything is written.
@@ -102,6 +110,7 @@ impl<W: Write> Painter<W> {
             match picture {
                 Picture::Line(line) => writeln!(self.out, "{line}")?,
                 Picture::Panel(panel) => self.panel = Some(panel),
+                Picture::NoPanel => self.panel = None,
             }
             self.draw()?;
             self.out.flush()?;

@@ -19,18 +19,18 @@ use super::{
 };
 
 /// How long each act lasts.
-const STEADY: Duration = Duration::from_secs(7);
-const SILENCE: Duration = Duration::from_secs(6);
+const STEADY: Duration = Duration::from_secs(8);
+const SILENCE: Duration = Duration::from_secs(7);
 const DEAD: Duration = Duration::from_secs(2);
-const REFUSED: Duration = Duration::from_secs(7);
-const AFTERMATH: Duration = Duration::from_secs(3);
+const REFUSED: Duration = Duration::from_secs(8);
+const AFTERMATH: Duration = Duration::from_secs(4);
 /// What was on its way through the broker when the line was cut may still be noted this long.
 const SETTLE: Duration = Duration::from_millis(300);
 /// How long each thing may take that has to happen.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-const DRAIN_TIMEOUT: Duration = Duration::from_mins(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const OUTCOME_TIMEOUT: Duration = Duration::from_secs(15);
-const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often the panel is drawn and conditions are looked at.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -177,11 +177,10 @@ async fn end(stage: &mut Stage, screen: &mut Screen, outage: Outage) -> anyhow::
     let records = stage.cloud.recorder().records();
     let sources = SENSORS.map(str::to_owned).into_iter();
     let evidence = Evidence {
-        accounts: check::accounts(&entries, &records.arrivals, &acknowledged),
+        accounts: check::accounts(&entries, &records, &acknowledged),
         expected_sources: sources
             .chain([STATION, METER].map(|device| format!("modbus:{device}")))
             .collect(),
-        outcome_stream: crate::config::stream::EVENTS.to_owned(),
         outcome: stage.cloud.recorder().outcome(COMMAND),
         commanded: LIMIT_PERCENT,
         register: (LIMIT_REGISTER, stage.plant.limit()),

@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde_json::Value;
+
 use super::Entry;
-use crate::demo::recorder::Arrival;
+use crate::{
+    config::stream::EVENTS,
+    demo::recorder::{Arrival, Records},
+};
 
 /// A source's ledger beside what arrived from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,19 +30,24 @@ pub struct Account {
 }
 
 /// Makes the account of every source in the ledger; `acknowledged` holds each sensor's samples.
+///
+/// Outcomes of commands go up as they are, without the gateway's id: in their stream the
+/// command's id takes its place.
 pub fn accounts(
     entries: &[Entry],
-    arrivals: &BTreeMap<String, Vec<Arrival>>,
+    records: &Records,
     acknowledged: &BTreeMap<String, Vec<u64>>,
 ) -> Vec<Account> {
-    entries
-        .iter()
-        .map(|entry| {
-            let none = Vec::new();
-            let arrivals = arrivals.get(&entry.source).unwrap_or(&none);
-            account(entry, arrivals, acknowledged.get(&entry.source).map(Vec::as_slice))
-        })
-        .collect()
+    let outcome = |outcome: &Value| Arrival { id: outcome["id"].to_string(), sample: None };
+    let outcomes: Vec<Arrival> = records.outcomes.iter().map(outcome).collect();
+    let arrivals = |entry: &Entry| {
+        let of_source = || records.arrivals.get(&entry.source).map_or(&[][..], Vec::as_slice);
+        if entry.stream == EVENTS { &outcomes } else { of_source() }
+    };
+    let account = |entry: &Entry| {
+        account(entry, arrivals(entry), acknowledged.get(&entry.source).map(Vec::as_slice))
+    };
+    entries.iter().map(account).collect()
 }
 
 fn account(entry: &Entry, arrivals: &[Arrival], acknowledged: Option<&[u64]>) -> Account {

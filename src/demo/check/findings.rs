@@ -15,8 +15,6 @@ pub struct Evidence {
     pub accounts: Vec<Account>,
     /// Sources from which something must have come.
     pub expected_sources: Vec<String>,
-    /// The stream in which outcomes go up, as they are, without an envelope.
-    pub outcome_stream: String,
     /// The outcome of the command at the cloud, if it came.
     pub outcome: Option<Value>,
     /// What the command wrote, in the point's unit.
@@ -38,7 +36,7 @@ pub struct Evidence {
 pub enum Broken {
     /// An acknowledged message is nowhere.
     #[error(
-        "an acknowledgement is a promise: {lost} messages of {origin} were accepted and are not at the cloud{example}"
+        "an acknowledgement is a promise: accepted from {origin} and not at the cloud: {lost}{example}"
     )]
     Lost {
         /// Whose messages.
@@ -64,7 +62,7 @@ pub enum Broken {
     },
     /// The ledger says more was delivered than the cloud acknowledged.
     #[error(
-        "the ledger is exact: it says {delivered} messages of {origin} were delivered, and {arrived} arrived at the cloud"
+        "the ledger is exact: delivered from {origin} by the ledger: {delivered}, at the cloud: {arrived}"
     )]
     DeliveredTooMany {
         /// Whose ledger.
@@ -76,7 +74,7 @@ pub enum Broken {
     },
     /// The cloud has messages that the ledger does not know.
     #[error(
-        "the ledger is exact: it accepted {accepted} messages of {origin}, and {arrived} different ones arrived at the cloud"
+        "the ledger is exact: accepted from {origin} by the ledger: {accepted}, different ones at the cloud: {arrived}"
     )]
     ArrivedTooMany {
         /// Whose ledger.
@@ -88,7 +86,7 @@ pub enum Broken {
     },
     /// A sensor was promised more than the gateway says it took.
     #[error(
-        "the ledger is exact: {origin} holds {acknowledged} acknowledgements, and the ledger accepted {accepted} messages"
+        "the ledger is exact: accepted from {origin} by the ledger: {accepted}, acknowledged to it: {acknowledged}"
     )]
     AcknowledgedTooMany {
         /// Which sensor.
@@ -107,7 +105,7 @@ pub enum Broken {
         id: String,
     },
     /// Something arrived that nobody sent in this form.
-    #[error("{count} messages at the cloud could not be read, the first: {example}")]
+    #[error("messages at the cloud that could not be read: {count}, the first: {example}")]
     Unreadable {
         /// How many.
         count: u64,
@@ -142,7 +140,7 @@ pub enum Broken {
     NotTaken,
     /// There was no outage to speak of.
     #[error(
-        "the outage was none: {arrived} messages arrived during it and {backlog} waited at its end"
+        "the outage was none: messages that arrived during it: {arrived}, that waited at its end: {backlog}"
     )]
     NoOutage {
         /// What arrived in it.
@@ -156,7 +154,7 @@ pub enum Broken {
 pub fn findings(evidence: &Evidence) -> Vec<Broken> {
     let mut broken = Vec::new();
     for account in &evidence.accounts {
-        of_account(account, evidence, &mut broken);
+        of_account(account, &mut broken);
     }
     for source in &evidence.expected_sources {
         let accepted = |entry: &Entry| entry.source == *source && entry.accepted > 0;
@@ -173,7 +171,7 @@ pub fn findings(evidence: &Evidence) -> Vec<Broken> {
     broken
 }
 
-fn of_account(account: &Account, evidence: &Evidence, broken: &mut Vec<Broken>) {
+fn of_account(account: &Account, broken: &mut Vec<Broken>) {
     let entry = &account.entry;
     let origin = || entry.source.clone();
     if entry.accepted != entry.explained() {
@@ -183,9 +181,6 @@ fn of_account(account: &Account, evidence: &Evidence, broken: &mut Vec<Broken>) 
             accepted: entry.accepted,
             explained: entry.explained(),
         });
-    }
-    if entry.stream == evidence.outcome_stream {
-        return;
     }
     if account.lost > 0 {
         let example = account.missing_example.map(|n| format!(", the first: sample {n}"));

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    demo::recorder::Arrival,
+    config::stream::EVENTS,
+    demo::recorder::{Arrival, Records},
     queue::{Counts, Ledger, SourceLedger, StreamLedger},
 };
 
@@ -32,17 +33,19 @@ fn arrivals(all: &[(u64, u64)]) -> Vec<Arrival> {
 }
 
 fn account(entry: Entry, arrived: &[(u64, u64)], acknowledged: Option<&[u64]>) -> Account {
-    let arrived = BTreeMap::from([("w1".to_owned(), arrivals(arrived))]);
+    let records = Records {
+        arrivals: BTreeMap::from([("w1".to_owned(), arrivals(arrived))]),
+        ..Records::default()
+    };
     let acknowledged =
         acknowledged.map(|all| ("w1".to_owned(), all.to_vec())).into_iter().collect();
-    accounts(&[entry], &arrived, &acknowledged).remove(0)
+    accounts(&[entry], &records, &acknowledged).remove(0)
 }
 
 fn evidence(accounts: Vec<Account>) -> Evidence {
     Evidence {
         accounts,
         expected_sources: vec!["w1".to_owned()],
-        outcome_stream: "events".to_owned(),
         outcome: Some(json!({"id": "c", "status": "done", "readback": 42})),
         commanded: 42.0,
         register: (420, Some(420)),
@@ -162,11 +165,17 @@ fn a_command_must_be_done_read_back_and_in_the_register() {
 }
 
 #[test]
-fn the_outcomes_own_stream_is_held_to_its_ledger_only() {
-    let outcomes = Entry { stream: "events".to_owned(), ..entry(1, 1, 0) };
-    let mut run = kept();
-    run.accounts.push(account(outcomes, &[], None));
-    assert_eq!(findings(&run), []);
+fn outcomes_are_held_to_their_ledger_by_their_commands_id() {
+    let entry = |accepted| Entry {
+        stream: EVENTS.to_owned(),
+        source: "gateway".to_owned(),
+        ..entry(accepted, accepted, 0)
+    };
+    let outcome = json!({"id": "demo-1", "status": "done"});
+    let records = Records { outcomes: vec![outcome.clone(), outcome], ..Records::default() };
+    let account = |accepted| accounts(&[entry(accepted)], &records, &BTreeMap::new()).remove(0);
+    assert_eq!((account(1).arrived, account(1).duplicates, account(1).lost), (1, 1, 0));
+    assert_eq!(account(2).lost, 1);
 }
 
 #[test]
