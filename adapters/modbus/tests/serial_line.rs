@@ -1,0 +1,61 @@
+//! The master on a serial line: real ptys, tokio-modbus as the slaves, and someone in the middle.
+
+mod support;
+
+use std::time::Duration;
+
+use holdfast_adapter_api::{Outcome, Quality, Value};
+use holdfast_modbus::simulator::{Bank, Unit, serve_rtu, weather_station};
+use support::{Bench, Fault, Faults, Wire, pty, words};
+
+#[tokio::test]
+async fn a_weather_station_is_read_with_scale_offset_and_sentinel() {
+    let (far, _near, path) = pty();
+    let _station = weather_station(far, 0x90);
+    let mut bench = Bench::start(&format!(
+        r#"
+        name = "bus"
+        port = "{path}"
+        [[device]]
+        name = "wx-1"
+        unit = 0x90
+        poll_interval = "100ms"
+        topic = "sensors/{{adapter}}/{{device}}"
+        [[device.point]]
+        name = "temperature"
+        address = 0x167
+        scale = 0.1
+        offset = -40
+        unit = "°C"
+        invalid = [0xFFFF]
+        [[device.point]]
+        name = "pressure"
+        address = 0x16D
+        scale = 0.1
+        unit = "hPa"
+        [[device.point]]
+        name = "none"
+        address = 0x16C
+        invalid = [0xFFFF]
+        [[device.point]]
+        name = "interval"
+        address = 0x1F0
+        writable = true
+        min = 1
+        max = 60
+        "#
+    ));
+    let reading = bench.reading_of("wx-1").await;
+    assert_eq!(reading.topic, "sensors/bus/wx-1");
+    assert_eq!(reading.sequence, 0);
+    let [temperature, pressure, none, interval] = &reading.points[..] else { panic!() };
+    let Some(Value::Float(celsius)) = temperature.value else { panic!("{temperature:?}") };
+    assert!((11.0..=25.0).contains(&celsius), "{celsius}");
+    let Some(Value::Float(hectopascal)) = pressure.value else { panic!("{pressure:?}") };
+    assert!((1_000.0..=1_020.0).contains(&hectopascal), "{hectopascal}");
+    assert_eq!((none.value.clone(), none.quality), (None, Quality::InvalidValue));
+    assert_eq!(interval.value, Some(Value::Int(10)));
+    let outcome = bench.write("wx-1", "interval", Value::Int(30)).await;
+    assert_eq!(outcome, Outcome::Done { readback: Some(Value::Int(30)) });
+    bench.stop().await;
+}
