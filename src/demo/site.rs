@@ -140,5 +140,8 @@ mod tests {
         let config: Config = toml::from_str(&text).unwrap();
         assert_eq!(config.gateway.data_dir, Path::new("/a \"quoted\" folder/data"));
         assert_eq!(config.modbus.len(), 2);
+        for bus in config.modbus {
+            assert!(bus.problems().is_empty(), "{:?}", bus.problems());
+        }
     }
 }
