@@ -29,8 +29,7 @@ const NO_ANSWER: Duration = Duration::from_millis(25);
 /// The near end that is returned as well has to be kept: without it the far end sees a hang-up
 /// until someone opens the path.
 pub fn pty() -> (SerialStream, SerialStream, String) {
-    let (far, mut near) = SerialStream::pair().unwrap();
-    near.set_exclusive(false).unwrap();
+    let (far, near) = SerialStream::pair().unwrap();
     let path = near.name().unwrap();
     (far, near, path)
 }
