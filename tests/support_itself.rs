@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    Address, DeviceLog, Fleet, Load, Mosquitto, Proxy, Recorder, Weather, compare,
+    Address, DeviceLog, Fleet, Load, Mosquitto, Proxy, Recorder, Weather, compare, folder,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -15,7 +15,7 @@ fn small_load() -> Load {
 
 #[test]
 fn the_oracle_sees_every_message_that_the_fleet_published() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut broker = Mosquitto::with(folder.path(), "broker", "");
     broker.start();
     let recorder = Recorder::start(broker.plain);
@@ -29,7 +29,7 @@ fn the_oracle_sees_every_message_that_the_fleet_published() {
 
 #[test]
 fn the_oracle_sees_a_loss() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut broker = Mosquitto::with(folder.path(), "broker", "");
     broker.start();
     let recorder = Recorder::start(broker.plain);
@@ -47,7 +47,7 @@ fn the_oracle_sees_a_loss() {
 
 #[test]
 fn devices_survive_a_network_that_stalls_and_breaks() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut broker = Mosquitto::with(folder.path(), "broker", "");
     broker.start();
     let recorder = Recorder::start(broker.plain);

@@ -51,7 +51,7 @@ impl Mosquitto {
         let plain = loopback(free_port());
         let config = format!(
             "per_listener_settings true\npersistence false\nmax_queued_messages 0\n\
-             max_inflight_messages 0\nset_tcp_nodelay true\n{}\n{lines}\n\
+             max_inflight_messages 0\nset_tcp_nodelay true\nsys_interval 1\n{}\n{lines}\n\
              listener {} 127.0.0.1\nallow_anonymous true\n",
             if rustix::process::geteuid().is_root() { "user root" } else { "" },
             plain.port(),

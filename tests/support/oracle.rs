@@ -23,15 +23,15 @@ pub fn compare(logs: &[DeviceLog], recorder: &Recorder, topic: impl Fn(&str) -> 
     let mut verdict = Verdict::default();
     for log in logs {
         let arrivals = record.numbered.get(&topic(&log.name)).cloned().unwrap_or_default();
-        verdict.arrived += arrivals.first_arrivals.len() as u64;
-        verdict.duplicates += arrivals.total - arrivals.first_arrivals.len() as u64;
+        verdict.arrived += arrivals.firsts.len() as u64;
+        verdict.duplicates += arrivals.total - arrivals.firsts.len() as u64;
         for (number, _) in log.acknowledged.iter().enumerate().filter(|(_, acked)| **acked) {
             verdict.acknowledged += 1;
             if arrivals.counts.get(number).copied().unwrap_or(0) == 0 {
                 verdict.missing.push(format!("{} {number}", log.name));
             }
         }
-        for pair in arrivals.first_arrivals.windows(2).filter(|pair| pair[0] > pair[1]) {
+        for pair in arrivals.firsts.windows(2).filter(|pair| pair[0] > pair[1]) {
             verdict.out_of_order.push(format!("{} {}", log.name, pair[1]));
         }
     }

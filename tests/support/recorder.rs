@@ -19,7 +19,7 @@ use super::{
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(10);
-const FLUSH_LIMIT: Duration = Duration::from_secs(60);
+const FLUSH_LIMIT: Duration = Duration::from_mins(1);
 /// Messages without a number are kept whole, up to so many.
 const MESSAGES_MAX: usize = 100_000;
 const READ_BYTES: usize = 256 * 1024;
@@ -31,7 +31,7 @@ pub struct Arrivals {
     /// How often each number came.
     pub counts: Vec<u32>,
     /// The numbers in the order in which each came for the first time.
-    pub first_arrivals: Vec<u64>,
+    pub firsts: Vec<u64>,
     /// How many came in all.
     pub total: u64,
 }
@@ -237,7 +237,7 @@ impl Arrivals {
             self.counts.resize(index + 1, 0);
         }
         if self.counts[index] == 0 {
-            self.first_arrivals.push(number);
+            self.firsts.push(number);
         }
         self.counts[index] += 1;
         self.total += 1;

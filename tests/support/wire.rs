@@ -126,7 +126,7 @@ impl Template {
     /// Appends the message with this number.
     pub fn publish(&self, number: u64, out: &mut Vec<u8>) {
         let packet = match &self.marked {
-            Some((every, packet)) if number % every == 0 => packet,
+            Some((every, packet)) if number.is_multiple_of(*every) => packet,
             _ => &self.plain,
         };
         let start = out.len();
