@@ -1,5 +1,14 @@
 //! Every promise of the gateway, against real peers: one file per promise.
+//!
+//! Tests whose names begin with `heavy_` keep the machine busy; they run one at a time.
 
 mod support;
 
+mod acknowledged_is_durable;
+mod cli;
+mod cloud_restart;
+mod damage;
+mod refused_certificate;
+mod shipped_files;
 mod support_itself;
+mod uplink_stall;

@@ -1,6 +1,8 @@
 //! What the tests stand on: the gateway's binary, real peers, and a network that can fail.
 
 mod certificates;
+mod chance;
+mod clients;
 mod cloud;
 mod device;
 mod fleet;
@@ -18,6 +20,8 @@ mod wait;
 pub mod wire;
 
 pub use certificates::{Authority, Identity};
+pub use chance::Chance;
+pub use clients::{Subscriber, mosquitto_pub, mosquitto_pub_succeeds};
 pub use cloud::Cloud;
 pub use device::DeviceLog;
 pub use fleet::{Address, Fleet, Load};

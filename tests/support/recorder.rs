@@ -104,6 +104,12 @@ impl Recorder {
         self.shared.record.lock().expect("the recorder does not panic")
     }
 
+    /// Forgets what has arrived.
+    pub fn forget(&self) {
+        *self.record() = Record::default();
+        self.shared.arrived.store(0, Ordering::SeqCst);
+    }
+
     /// Waits until everything that the broker had taken before this call is in the record.
     #[track_caller]
     pub fn flush(&self) {
