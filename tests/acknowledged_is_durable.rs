@@ -14,6 +14,7 @@ fn kill_and_restart(gateway: &mut Gateway, chance: &mut Chance) {
     gateway.kill();
     if chance.pick(0..3) == 0 {
         gateway.start_without_waiting();
+        // Not a wait for anything: a random moment of its start.
         std::thread::sleep(Duration::from_millis(chance.pick(0..60)));
         gateway.kill();
     }

@@ -61,7 +61,9 @@ impl Damage {
 fn rewrite(file: &File, at: u64, bytes: u64, change: impl Fn(u8) -> u8) {
     let mut range = vec![0; bytes as usize];
     file.read_exact_at(&mut range, at).unwrap();
-    range.iter_mut().for_each(|byte| *byte = change(*byte));
+    for byte in &mut range {
+        *byte = change(*byte);
+    }
     file.write_all_at(&range, at).unwrap();
 }
 

@@ -5,9 +5,15 @@
 mod support;
 
 mod acknowledged_is_durable;
+mod adapters;
 mod cli;
 mod cloud_restart;
+mod commands;
 mod damage;
+mod doors;
+mod full_disk;
+mod local_side;
+mod memory;
 mod refused_certificate;
 mod shipped_files;
 mod support_itself;

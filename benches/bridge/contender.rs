@@ -70,7 +70,9 @@ impl Contender {
     pub fn resident_bytes(&self) -> (u64, u64) {
         match self {
             Self::Holdfast(gateway) => resident_bytes(gateway.id()),
-            Self::Mosquitto(bridge) => resident_bytes(bridge.id()),
+            Self::Mosquitto(bridge) => {
+                resident_bytes(bridge.process.as_ref().expect("mosquitto runs").id())
+            }
         }
     }
 

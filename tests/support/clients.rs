@@ -55,11 +55,6 @@ impl Subscriber {
             self.lines().iter().any(|got| got == line)
         });
     }
-
-    /// Ends as a device does whose battery is pulled: no DISCONNECT.
-    pub fn kill(mut self) {
-        self.process.kill();
-    }
 }
 
 fn client(program: &str, broker: SocketAddr, arguments: &[&str]) -> Command {

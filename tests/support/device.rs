@@ -4,12 +4,7 @@
 //! not be what is measured. After any error it connects again and sends what is unacknowledged,
 //! in order, before anything new.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, sync::atomic::Ordering, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -68,10 +63,10 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// Publishes everything, or as much as goes until it is told to stop.
-    pub(super) async fn run(mut self, stop: &AtomicBool) -> DeviceLog {
-        while !self.is_done() && !stop.load(Ordering::Relaxed) {
-            if self.session(stop).await.is_err() {
+    /// Publishes everything.
+    pub(super) async fn run(mut self) -> DeviceLog {
+        while !self.is_done() {
+            if self.session().await.is_err() {
                 sleep(RECONNECT_PAUSE).await;
             }
         }
@@ -82,7 +77,7 @@ impl<'a> Device<'a> {
         self.window.is_empty() && self.next == self.shared.load.messages_each
     }
 
-    async fn session(&mut self, stop: &AtomicBool) -> io::Result<()> {
+    async fn session(&mut self) -> io::Result<()> {
         let mut stream = TcpStream::connect(self.shared.address.get()).await?;
         stream.set_nodelay(true)?;
         stream.write_all(&wire::connect(&self.log.name, self.shared.load.keep_alive)).await?;
@@ -100,7 +95,7 @@ impl<'a> Device<'a> {
         stream.write_all(&self.out).await?;
 
         let mut input = Vec::with_capacity(READ_BYTES);
-        while !self.is_done() && !stop.load(Ordering::Relaxed) {
+        while !self.is_done() {
             let read = timeout(SILENCE_MAX, stream.read_buf(&mut input)).await??;
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

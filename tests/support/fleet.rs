@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -73,7 +73,6 @@ pub(super) struct Shared {
     pub(super) load: Load,
     pub(super) address: Address,
     pub(super) acknowledged: AtomicU64,
-    stop: AtomicBool,
 }
 
 /// A running fleet.
@@ -85,12 +84,7 @@ pub struct Fleet {
 impl Fleet {
     /// Starts all devices.
     pub fn start(load: Load, address: Address) -> Self {
-        let shared = Arc::new(Shared {
-            load,
-            address,
-            acknowledged: AtomicU64::new(0),
-            stop: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared { load, address, acknowledged: AtomicU64::new(0) });
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             let started = Instant::now();
@@ -98,8 +92,8 @@ impl Fleet {
                 .enable_all()
                 .build()
                 .expect("a runtime");
-            let devices = (0..for_thread.load.devices)
-                .map(|number| Device::new(&for_thread, number).run(&for_thread.stop));
+            let devices =
+                (0..for_thread.load.devices).map(|number| Device::new(&for_thread, number).run());
             let logs = runtime.block_on(futures_util::future::join_all(devices));
             (logs, started.elapsed())
         });
@@ -124,12 +118,5 @@ impl Fleet {
             self.thread.is_finished()
         });
         self.thread.join().expect("the devices do not panic")
-    }
-
-    /// Stops the devices where they are. What each has seen.
-    #[track_caller]
-    pub fn stop(self, limit: Duration) -> Vec<DeviceLog> {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        self.finish(limit).0
     }
 }

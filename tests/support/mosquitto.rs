@@ -15,7 +15,6 @@ use super::{
 };
 
 const START_LIMIT: Duration = Duration::from_secs(10);
-const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A mosquitto with a configuration of its own; its ports stay the same over restarts.
 #[derive(Debug)]
@@ -26,7 +25,8 @@ pub struct Mosquitto {
     pub plain: SocketAddr,
     /// The TLS port where there is one.
     pub tls: Option<SocketAddr>,
-    process: Option<Process>,
+    /// The process while it runs.
+    pub process: Option<Process>,
 }
 
 impl Mosquitto {
@@ -76,23 +76,11 @@ impl Mosquitto {
         self.process = Some(process);
     }
 
-    /// Stops it as an operator does.
-    pub fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.terminate(STOP_LIMIT);
-        }
-    }
-
     /// Stops it as a power cut does.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
         }
-    }
-
-    /// The process id of a running mosquitto.
-    pub fn id(&self) -> u32 {
-        self.process.as_ref().expect("mosquitto runs").id()
     }
 }
 

@@ -4,8 +4,6 @@ use std::{io, time::Duration};
 
 /// DISCONNECT.
 pub const DISCONNECT: [u8; 2] = [0xE0, 0x00];
-/// PINGREQ.
-pub const PING: [u8; 2] = [0xC0, 0x00];
 /// What the payload of a numbered message begins with; ten digits follow.
 const NUMBER_PREFIX: &[u8] = b"n=";
 const NUMBER_DIGITS: usize = 10;
