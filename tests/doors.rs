@@ -1,10 +1,24 @@
 //! Who may come in: client certificates, passwords, and nobody without.
 
+use std::ffi::OsString;
+
 use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
 
 use crate::support::{
-    Authority, Gateway, Subscriber, folder, mosquitto_pub, mosquitto_pub_succeeds,
+    Authority, Gateway, Identity, Subscriber, folder, mosquitto_pub, mosquitto_pub_succeeds,
 };
+
+/// One message, from whoever has this identity.
+fn publication(site: &Authority, identity: Option<&Identity>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> =
+        ["-t", "sensors/a", "-m", "hello", "-q", "1"].map(Into::into).to_vec();
+    arguments.extend(["--cafile".into(), site.cert.clone().into()]);
+    if let Some(identity) = identity {
+        arguments.extend(["--cert".into(), identity.cert.clone().into()]);
+        arguments.extend(["--key".into(), identity.key.clone().into()]);
+    }
+    arguments
+}
 
 #[test]
 fn a_device_is_known_by_its_certificate_and_a_stranger_is_kept_out() {
@@ -26,23 +40,13 @@ fn a_device_is_known_by_its_certificate_and_a_stranger_is_kept_out() {
     let mut gateway = Gateway::with_config(folder.path(), &config);
     gateway.start();
     let [secure, plain] = gateway.listeners[..] else { panic!("{:?}", gateway.listeners) };
-    let ca = site.cert.to_str().unwrap();
-    let message = ["-t", "sensors/a", "-m", "hello", "-q", "1", "--cafile", ca];
-    let with = |identity: &crate::support::Identity| {
-        let files = [&identity.cert, &identity.key].map(|p| p.to_str().unwrap().to_owned());
-        let mut arguments: Vec<String> = message.map(str::to_owned).to_vec();
-        arguments.extend(["--cert".into(), files[0].clone(), "--key".into(), files[1].clone()]);
-        arguments
-    };
-    let known = with(&sensor);
-    let unknown = with(&stranger);
-    let borrow = |arguments: &[String]| -> Vec<String> { arguments.to_vec() };
     let subscriber = Subscriber::start(folder.path(), plain, &["-t", "sensors/#", "-q", "1"]);
-    mosquitto_pub(secure, &borrow(&known).iter().map(String::as_str).collect::<Vec<_>>());
+    mosquitto_pub(secure, &publication(&site, Some(&sensor)));
     subscriber.wait_line("sensors/a hello");
-    assert!(!mosquitto_pub_succeeds(secure, &message), "without a certificate");
-    let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
-    assert!(!mosquitto_pub_succeeds(secure, &unknown), "with a stranger's certificate");
+    for (who, identity) in [("nobody", None), ("a stranger", Some(&stranger))] {
+        let came_in = mosquitto_pub_succeeds(secure, &publication(&site, identity));
+        assert!(!came_in, "{who} came in");
+    }
 
     let ledger = gateway.ledger();
     let page = ledger.streams.iter().find(|page| page.stream == "telemetry").unwrap();

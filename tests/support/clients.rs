@@ -1,6 +1,6 @@
 //! mosquitto_pub and mosquitto_sub, as devices that are not ours.
 
-use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use super::{process::Process, python::expect_success, wait::wait_until};
 
@@ -8,12 +8,12 @@ const RECEIVE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Publishes with mosquitto_pub and waits until it is done; panics if it fails.
 #[track_caller]
-pub fn mosquitto_pub(broker: SocketAddr, arguments: &[&str]) {
+pub fn mosquitto_pub<S: AsRef<OsStr>>(broker: SocketAddr, arguments: &[S]) {
     expect_success(client("mosquitto_pub", broker, arguments));
 }
 
 /// Whether mosquitto_pub succeeds.
-pub fn mosquitto_pub_succeeds(broker: SocketAddr, arguments: &[&str]) -> bool {
+pub fn mosquitto_pub_succeeds<S: AsRef<OsStr>>(broker: SocketAddr, arguments: &[S]) -> bool {
     let output = client("mosquitto_pub", broker, arguments).output();
     output.expect("mosquitto_pub can be run").status.success()
 }
@@ -57,7 +57,7 @@ impl Subscriber {
     }
 }
 
-fn client(program: &str, broker: SocketAddr, arguments: &[&str]) -> Command {
+fn client<S: AsRef<OsStr>>(program: &str, broker: SocketAddr, arguments: &[S]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["20", program]).args(to(broker)).args(arguments);
     command

@@ -36,7 +36,7 @@ pub struct ModbusDevice {
 impl ModbusDevice {
     /// Unit 1 over TCP on this port.
     pub fn tcp(folder: &Path, port: u16) -> Self {
-        Self::start(folder, &["--tcp", &port.to_string()])
+        Self::start(&folder.join("modbus-tcp.log"), &["--tcp", &port.to_string()])
     }
 
     /// A port for [`ModbusDevice::tcp`].
@@ -47,13 +47,16 @@ impl ModbusDevice {
     /// Unit 1 on a serial line; all other units are silent.
     pub fn rtu(folder: &Path, line: &Path, baud: u32) -> Self {
         let line = line.to_str().expect("a path that is text");
-        Self::start(folder, &["--serial", line, "--baud", &baud.to_string()])
+        Self::start(
+            &folder.join("modbus-rtu.log"),
+            &["--serial", line, "--baud", &baud.to_string()],
+        )
     }
 
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    fn start(log: &Path, arguments: &[&str]) -> Self {
         let mut command = script("modbus_device.py");
         command.args(arguments);
-        let mut process = Process::spawn("pymodbus", &mut command, &folder.join("modbus.log"));
+        let mut process = Process::spawn("pymodbus", &mut command, log);
         wait_until("the Modbus device is ready", START_LIMIT, || {
             process.expect_running();
             process.output().lines().any(|line| line == "ready")
