@@ -46,7 +46,7 @@ stream = "telemetry"
     let gateway = Gateway::with_config(folder.path(), &config);
     let output = gateway.command(&["check"]);
     let text = printed(&output);
-    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(output.status.code(), Some(78), "{text}");
     for expected in [
         "holdfast.toml",
         "1883",
@@ -87,7 +87,7 @@ fn a_gateway_with_a_bad_configuration_does_not_start() {
     let gateway =
         Gateway::new(folder.path(), "[[route]]\nfrom = \"#/x\"\nstream = \"telemetry\"\n");
     let output = gateway.command(&["run"]);
-    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    assert_eq!(output.status.code(), Some(78), "{}", printed(&output));
     assert!(printed(&output).contains("#/x"), "{}", printed(&output));
 }
 
