@@ -1,0 +1,40 @@
+//! What the tests stand on: the gateway's binary, real peers, and a network that can fail.
+
+mod certificates;
+mod chance;
+mod clients;
+mod cloud;
+mod device;
+mod fleet;
+mod folder;
+mod gateway;
+mod ledger;
+mod modbus_device;
+mod mosquitto;
+mod oracle;
+mod process;
+mod proxy;
+mod python;
+mod recorder;
+mod serial_line;
+mod wait;
+pub mod wire;
+
+pub use certificates::{Authority, Identity};
+pub use chance::Chance;
+pub use clients::{Subscriber, mosquitto_pub, mosquitto_pub_succeeds};
+pub use cloud::Cloud;
+pub use device::DeviceLog;
+pub use fleet::{Address, Fleet, Load};
+pub use folder::folder;
+pub use gateway::{GATEWAY_ID, Gateway, holdfast};
+pub use ledger::Counts;
+pub use modbus_device::{ModbusDevice, POINTS, mbpoll_rtu, mbpoll_tcp};
+pub use mosquitto::Mosquitto;
+pub use oracle::{Verdict, compare};
+pub use process::resident_bytes;
+pub use proxy::{Proxy, Weather};
+pub use python::{expect_success, script};
+pub use recorder::{Recorder, publish};
+pub use serial_line::SerialLine;
+pub use wait::{holds_for, wait_for, wait_until};
