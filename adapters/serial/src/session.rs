@@ -29,7 +29,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a device gets to digest one init text before the next comes.
 const INIT_PAUSE: Duration = Duration::from_millis(100);
 /// When there is nothing to wake up for.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// Why a session ended.
 #[derive(Debug)]

@@ -11,12 +11,11 @@ pub fn columns(line: &str, separator: char) -> Option<Vec<String>> {
     let mut columns = Vec::new();
     let mut rest = line;
     loop {
-        let (column, after) = match rest.trim_start().strip_prefix('"') {
-            Some(quoted) => quoted_column(quoted, separator)?,
-            None => {
-                let end = rest.find(separator).unwrap_or(rest.len());
-                (rest[..end].trim().to_owned(), rest[end..].strip_prefix(separator))
-            }
+        let (column, after) = if let Some(quoted) = rest.trim_start().strip_prefix('"') {
+            quoted_column(quoted, separator)?
+        } else {
+            let end = rest.find(separator).unwrap_or(rest.len());
+            (rest[..end].trim().to_owned(), rest[end..].strip_prefix(separator))
         };
         columns.push(column);
         match after {

@@ -109,6 +109,11 @@ fn printable(frame: &[u8]) -> Cow<'_, str> {
         Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => {
             Cow::Borrowed(text)
         }
-        _ => Cow::Owned(frame.iter().map(|byte| format!("{byte:02x}")).collect()),
+        _ => Cow::Owned(hexadecimal(frame)),
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -71,8 +71,8 @@ fn a_gps_yields_position_and_speed_from_several_sentences() {
         good(&points(&decoder, rmc)),
         [
             ("lat", Value::Float(48.1173)),
-            ("lon", Value::Float(11.51666666667)),
-            ("speed", Value::Float(11.5235456)),
+            ("lon", Value::Float(11.516_666_666_67)),
+            ("speed", Value::Float(11.523_545_6)),
         ]
     );
     let gga = b"$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47";

@@ -49,36 +49,36 @@ impl Conversion {
     fn raw(&self, found: &Found<'_>, next: &Found<'_>) -> Option<Value> {
         match found {
             Found::Elsewhere | Found::Missing | Found::Empty => None,
-            Found::Bytes(bytes) => self.from_bytes(bytes),
-            Found::Json(value) => self.from_json(value),
+            Found::Bytes(bytes) => self.of_bytes(bytes),
+            Found::Json(value) => self.of_json(value),
             Found::Text(text) => match self.kind {
                 PointType::Latitude => angle(text, next, 90.0),
                 PointType::Longitude => angle(text, next, 180.0),
                 PointType::Text => Some(Value::Text(text.clone().into_owned())),
                 PointType::Bool => truth(text).map(Value::Bool),
-                PointType::Float | PointType::Int | PointType::Uint => self.from_digits(text),
+                PointType::Float | PointType::Int | PointType::Uint => self.of_digits(text),
             },
         }
     }
 
-    fn from_digits(&self, text: &str) -> Option<Value> {
+    fn of_digits(&self, text: &str) -> Option<Value> {
         let whole = text.parse().map(Value::Int).or_else(|_| text.parse().map(Value::UInt));
         let value = whole.or_else(|_| text.parse().map(Value::Float)).ok()?;
         self.fitting(value)
     }
 
-    fn from_json(&self, value: &serde_json::Value) -> Option<Value> {
+    fn of_json(&self, value: &serde_json::Value) -> Option<Value> {
         use serde_json::Value as Json;
         match (value, self.kind) {
             (Json::Bool(truth), PointType::Bool) => Some(Value::Bool(*truth)),
             (Json::Number(number), PointType::Bool) => truth(&number.to_string()).map(Value::Bool),
             (value, PointType::Text) => Some(Value::Text(value.to_string())),
-            (Json::Number(number), _) => self.from_digits(&number.to_string()),
+            (Json::Number(number), _) => self.of_digits(&number.to_string()),
             _ => None,
         }
     }
 
-    fn from_bytes(&self, bytes: &[u8]) -> Option<Value> {
+    fn of_bytes(&self, bytes: &[u8]) -> Option<Value> {
         let unsigned = bytes.iter().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
         let unused = u64::BITS.checked_sub(bytes.len() as u32 * 8)?;
         match self.kind {

@@ -90,7 +90,7 @@ fn a_frame_in_pieces_is_one_reading_however_long_the_pauses() {
     bench.pass(millis(100));
     for piece in [&b"1"[..], b"5,3", b"0.1"] {
         assert_eq!(bench.hear(piece), []);
-        bench.pass(Duration::from_secs(60));
+        bench.pass(Duration::from_mins(1));
     }
     assert_eq!(bench.hear(b"\n").len(), 1);
 }
@@ -191,7 +191,7 @@ fn with_an_interval_the_latest_values_go_out_once_per_interval() {
 #[test]
 fn a_silence_is_reported_once_until_the_device_speaks_again() {
     let mut bench = Bench::opened("silent_after = \"30s\"");
-    bench.pass(Duration::from_secs(300));
+    bench.pass(Duration::from_mins(5));
     assert_eq!(qualities(&bench.line.take_readings()), [Quality::Timeout]);
     assert_eq!(bench.hear(b"1,2\n").len(), 1);
     bench.pass(Duration::from_secs(31));

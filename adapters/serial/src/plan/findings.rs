@@ -43,8 +43,8 @@ impl<'a> Findings<'a> {
     }
 
     /// Refuses a key that has no meaning here: whoever wrote it expects something of it.
-    pub fn pointless<T>(&mut self, value: Option<T>, key: &str, belongs_to: &str) {
-        if value.is_some() {
+    pub fn pointless(&mut self, given: bool, key: &str, belongs_to: &str) {
+        if given {
             self.add(key, format!("has a meaning only with {belongs_to}"), "remove it");
         }
     }

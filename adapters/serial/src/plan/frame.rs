@@ -90,17 +90,17 @@ fn sync(config: &Frame, findings: &mut Findings<'_>) -> Vec<u8> {
 fn refuse_pointless(config: &Frame, findings: &mut Findings<'_>) {
     let kind = config.kind;
     if kind != FrameKind::Delimiter {
-        findings.pointless(config.start.as_ref(), "start", "kind = \"delimiter\"");
-        findings.pointless(config.end.as_ref(), "end", "kind = \"delimiter\"");
+        findings.pointless(config.start.is_some(), "start", "kind = \"delimiter\"");
+        findings.pointless(config.end.is_some(), "end", "kind = \"delimiter\"");
     }
     if kind != FrameKind::Fixed {
-        findings.pointless(config.length, "length", "kind = \"fixed\"");
+        findings.pointless(config.length.is_some(), "length", "kind = \"fixed\"");
     }
     if kind != FrameKind::LengthPrefixed {
-        findings.pointless(config.length_at, "length_at", "kind = \"length_prefixed\"");
+        findings.pointless(config.length_at.is_some(), "length_at", "kind = \"length_prefixed\"");
     }
     if !matches!(kind, FrameKind::Fixed | FrameKind::LengthPrefixed) {
         let belongs_to = "kind = \"fixed\" or \"length_prefixed\"";
-        findings.pointless(config.sync.as_ref(), "sync", belongs_to);
+        findings.pointless(config.sync.is_some(), "sync", belongs_to);
     }
 }

@@ -14,11 +14,11 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// The format for a configuration.
 pub(super) fn format(config: &Parser, findings: &mut Findings<'_>) -> Option<Format> {
     if config.kind != ParserKind::Regex {
-        findings.pointless(config.pattern.as_ref(), "pattern", "kind = \"regex\"");
+        findings.pointless(config.pattern.is_some(), "pattern", "kind = \"regex\"");
     }
     if config.kind != ParserKind::Csv {
-        findings.pointless(config.separator.as_ref(), "separator", "kind = \"csv\"");
-        findings.pointless(config.columns, "columns", "kind = \"csv\"");
+        findings.pointless(config.separator.is_some(), "separator", "kind = \"csv\"");
+        findings.pointless(config.columns.is_some(), "columns", "kind = \"csv\"");
     }
     Some(match config.kind {
         ParserKind::Nmea => Format::Nmea,

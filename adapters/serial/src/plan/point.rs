@@ -128,15 +128,11 @@ fn nmea(point: &PointConfig, findings: &mut Findings<'_>) -> Option<Source> {
             findings.demand(number > 0, "field", "is zero", "count from 1 after the name");
             Some(Source::Field { sentence, number })
         }
-        (None, Some(transducer)) => match transducer.split_once(':') {
-            Some((kind, id)) => {
-                Some(Source::Transducer { sentence, kind: kind.to_owned(), id: id.to_owned() })
-            }
-            None => {
-                findings.add("transducer", "has no id", "write type and id as C:0");
-                None
-            }
-        },
+        (None, Some(transducer)) => {
+            let parts = transducer.split_once(':');
+            let (kind, id) = findings.needed(parts, "transducer", "write type and id as C:0")?;
+            Some(Source::Transducer { sentence, kind: kind.to_owned(), id: id.to_owned() })
+        }
         _ => {
             let remedy = "give either field or transducer";
             findings.add("field", "says not where in the sentence the value stands", remedy);
@@ -183,22 +179,22 @@ fn check_path(path: &str, findings: &mut Findings<'_>) {
 
 fn refuse_pointless(point: &PointConfig, parser: ParserKind, findings: &mut Findings<'_>) {
     if parser != ParserKind::Nmea {
-        findings.pointless(point.sentence.as_ref(), "sentence", "the parser nmea");
-        findings.pointless(point.field, "field", "the parser nmea");
-        findings.pointless(point.transducer.as_ref(), "transducer", "the parser nmea");
+        findings.pointless(point.sentence.is_some(), "sentence", "the parser nmea");
+        findings.pointless(point.field.is_some(), "field", "the parser nmea");
+        findings.pointless(point.transducer.is_some(), "transducer", "the parser nmea");
     }
     if parser != ParserKind::Csv {
-        findings.pointless(point.column, "column", "the parser csv");
+        findings.pointless(point.column.is_some(), "column", "the parser csv");
     }
     if parser != ParserKind::Regex {
-        findings.pointless(point.group.as_ref(), "group", "the parser regex");
+        findings.pointless(point.group.is_some(), "group", "the parser regex");
     }
     if parser != ParserKind::Json {
-        findings.pointless(point.path.as_ref(), "path", "the parser json");
+        findings.pointless(point.path.is_some(), "path", "the parser json");
     }
     if parser != ParserKind::Binary {
-        findings.pointless(point.byte, "byte", "the parser binary");
-        findings.pointless(point.width, "width", "the parser binary");
+        findings.pointless(point.byte.is_some(), "byte", "the parser binary");
+        findings.pointless(point.width.is_some(), "width", "the parser binary");
     }
 }
 
@@ -256,7 +252,7 @@ fn writer(
     findings: &mut Findings<'_>,
 ) -> Option<Writer> {
     let Some(template) = &point.write else {
-        findings.pointless(point.write_answer.as_ref(), "write_answer", "write");
+        findings.pointless(point.write_answer.is_some(), "write_answer", "write");
         return None;
     };
     if matches!(point.kind, PointType::Latitude | PointType::Longitude) {

@@ -1,7 +1,4 @@
-//! What is known of a line: pure, with the time and the bytes as arguments.
-//!
-//! The driver in [`crate::session`] tells a [`Line`] what it heard and what time it is, and
-//! does what [`Line::woke`] says. Readings gather in the line until they are taken.
+//! What a line is doing, and what it makes of what it hears.
 
 use std::{
     sync::Arc,
@@ -20,64 +17,51 @@ use crate::{
     plan::Plan,
 };
 
-/// A device that has been silent for this long was between two frames.
-const QUIET: Duration = Duration::from_millis(100);
-/// How long a poll waits for a device that does not stop talking.
-const POLL_POSTPONED_MAX: Duration = Duration::from_secs(1);
 /// How much of a bad frame goes into the log.
 const LOGGED_BYTES_MAX: usize = 120;
 
 /// The state of one line, across openings of its port.
 #[derive(Debug)]
 pub struct Line {
-    name: String,
-    device: DeviceName,
-    topic: String,
-    decoder: Decoder,
-    framer: Framer,
-    gap: Option<Duration>,
-    poll_interval: Option<Duration>,
-    answer_timeout: Duration,
-    silent_after: Option<Duration>,
-    batch: Batch,
-    tally: Arc<Tally>,
-    sequence: u64,
-    readings: Vec<Reading>,
-    /// Whether the outage under way was reported; true until the port is open.
-    offline_reported: bool,
-    silence_reported: bool,
-    last_byte: Instant,
-    last_good: Instant,
-    next_poll: Option<Instant>,
-    awaited: Option<Awaited>,
-    write: Option<Unconfirmed>,
+    pub(super) name: String,
+    pub(super) device: DeviceName,
+    pub(super) topic: String,
+    pub(super) decoder: Decoder,
+    pub(super) framer: Framer,
+    pub(super) gap: Option<Duration>,
+    pub(super) poll_interval: Option<Duration>,
+    pub(super) answer_timeout: Duration,
+    pub(super) silent_after: Option<Duration>,
+    pub(super) batch: Batch,
+    pub(super) tally: Arc<Tally>,
+    pub(super) sequence: u64,
+    pub(super) readings: Vec<Reading>,
+    /// Whether the outage under way was reported.
+    pub(super) offline_reported: bool,
+    pub(super) silence_reported: bool,
+    pub(super) last_byte: Instant,
+    pub(super) last_good: Instant,
+    pub(super) next_poll: Option<Instant>,
+    pub(super) awaited: Option<Awaited>,
+    pub(super) write: Option<Unconfirmed>,
 }
 
 /// An answer to a poll that is due.
 #[derive(Debug)]
-struct Awaited {
-    until: Instant,
+pub(super) struct Awaited {
+    pub(super) until: Instant,
     /// Whether a damaged frame came instead.
-    damaged: bool,
+    pub(super) damaged: bool,
 }
 
 /// A write that the device has not confirmed yet.
 #[derive(Debug)]
-struct Unconfirmed {
-    answer: Vec<u8>,
-    until: Instant,
+pub(super) struct Unconfirmed {
+    pub(super) answer: Vec<u8>,
+    pub(super) until: Instant,
     /// `None` once the time was up: the line then stays busy for as long again, so that a late
     /// answer is not taken for that of the next write.
-    reply: Option<oneshot::Sender<Outcome>>,
-}
-
-/// What a line wants done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Nothing.
-    Nothing,
-    /// The poll command is to be sent now.
-    Poll,
+    pub(super) reply: Option<oneshot::Sender<Outcome>>,
 }
 
 impl Line {
@@ -177,113 +161,7 @@ impl Line {
             Some(Unconfirmed { answer, until: now + self.answer_timeout, reply: Some(reply) });
     }
 
-    /// When [`Line::woke`] is to be called, at the latest.
-    pub fn wake_at(&self) -> Option<Instant> {
-        [
-            self.gap_due(),
-            self.quiet_due(),
-            self.poll_due(),
-            self.awaited.as_ref().map(|awaited| awaited.until),
-            self.write.as_ref().map(|write| write.until),
-            self.batch.due(),
-            self.silence_due(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
-    /// Time has passed.
-    pub fn woke(&mut self, now: Instant, at: Timestamp) -> Wish {
-        let passed = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if passed(self.gap_due()) {
-            let mut events = Vec::new();
-            self.framer.gap_passed(&mut events);
-            self.take_in(events, now, at);
-        }
-        if passed(self.quiet_due()) {
-            self.framer.found_silent();
-        }
-        if passed(self.write.as_ref().map(|write| write.until)) {
-            self.give_up_write(now);
-        }
-        if passed(self.awaited.as_ref().map(|awaited| awaited.until)) {
-            self.give_up_answer(at);
-        }
-        if passed(self.batch.due()) {
-            self.flush();
-        }
-        if passed(self.silence_due()) {
-            self.silence_reported = true;
-            self.flush();
-            self.report(Quality::Timeout, at);
-        }
-        if passed(self.poll_due()) { self.begin_poll(now) } else { Wish::Nothing }
-    }
-
-    fn gap_due(&self) -> Option<Instant> {
-        let waits = self.framer.is_mid_frame() || self.framer.is_lost();
-        self.gap.filter(|_| waits).map(|gap| self.last_byte + gap)
-    }
-
-    /// When it will be known that the line was joined while it was silent.
-    fn quiet_due(&self) -> Option<Instant> {
-        let waits = self.framer.is_lost() && !self.framer.is_mid_frame();
-        waits.then(|| self.last_byte + QUIET)
-    }
-
-    /// When the next poll may go out: not into the middle of what the device is saying.
-    fn poll_due(&self) -> Option<Instant> {
-        let due = self.next_poll.filter(|_| !self.is_busy())?;
-        Some(due.max((self.last_byte + QUIET).min(due + POLL_POSTPONED_MAX)))
-    }
-
-    fn silence_due(&self) -> Option<Instant> {
-        let waits = !self.silence_reported && !self.offline_reported;
-        self.silent_after.filter(|_| waits).map(|silence| self.last_good + silence)
-    }
-
-    fn begin_poll(&mut self, now: Instant) -> Wish {
-        let (Some(due), Some(interval)) = (self.next_poll, self.poll_interval) else {
-            return Wish::Nothing;
-        };
-        if self.last_byte + QUIET <= now {
-            // Half an answer from before must not become the start of the next one.
-            let mut events = Vec::new();
-            self.framer.give_up(&mut events);
-            self.count_leftovers(&events);
-        }
-        // Polls keep to their grid; those whose time has passed are left out.
-        let late = now.saturating_duration_since(due).as_nanos() / interval.as_nanos().max(1);
-        let skipped = u32::try_from(late).unwrap_or(u32::MAX);
-        self.tally.add(Count::PollsSkipped, skipped as usize);
-        self.next_poll = Some(match interval.checked_mul(skipped.saturating_add(1)) {
-            Some(step) => due + step,
-            None => now + interval,
-        });
-        self.tally.one(Count::Polls);
-        self.awaited = Some(Awaited { until: now + self.answer_timeout, damaged: false });
-        Wish::Poll
-    }
-
-    fn give_up_answer(&mut self, at: Timestamp) {
-        let Some(awaited) = self.awaited.take() else { return };
-        self.tally.one(Count::Timeouts);
-        self.flush();
-        self.report(if awaited.damaged { Quality::Crc } else { Quality::Timeout }, at);
-    }
-
-    fn give_up_write(&mut self, now: Instant) {
-        let Some(mut write) = self.write.take() else { return };
-        let Some(reply) = write.reply.take() else { return };
-        let (answer, timeout) = (write.answer.escape_ascii(), self.answer_timeout);
-        let reason = format!("no '{answer}' came within {timeout:?}; it may have been written");
-        self.fail(reply, reason);
-        write.until = now + timeout;
-        self.write = Some(write);
-    }
-
-    fn fail(&self, reply: oneshot::Sender<Outcome>, reason: String) {
+    pub(super) fn fail(&self, reply: oneshot::Sender<Outcome>, reason: String) {
         self.tally.one(Count::WritesFailed);
         // Whoever sent the command may have stopped waiting; nobody else wants to know.
         let _ = reply.send(Outcome::Failed { reason });
@@ -300,7 +178,7 @@ impl Line {
         self.count_leftovers(&events);
     }
 
-    fn count_leftovers(&self, events: &[Event]) {
+    pub(super) fn count_leftovers(&self, events: &[Event]) {
         for event in events {
             if let Event::Partial(bytes) = event {
                 self.log_bad(Count::FramesPartial, "its end never came", bytes);
@@ -308,7 +186,7 @@ impl Line {
         }
     }
 
-    fn take_in(&mut self, events: Vec<Event>, now: Instant, at: Timestamp) {
+    pub(super) fn take_in(&mut self, events: Vec<Event>, now: Instant, at: Timestamp) {
         for event in events {
             match event {
                 Event::Frame(frame) => self.take_frame(&frame, now, at),
@@ -373,13 +251,13 @@ impl Line {
         debug!(adapter = %self.name, reason, frame = %shown, "a frame is not used");
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let bundle = self.batch.take();
         self.emit(bundle);
     }
 
     /// Reports all points as having no value.
-    fn report(&mut self, quality: Quality, at: Timestamp) {
+    pub(super) fn report(&mut self, quality: Quality, at: Timestamp) {
         let points = self.decoder.without_values(quality);
         let points: Vec<_> = points.into_iter().map(|(_, point)| point).collect();
         self.emit((!points.is_empty()).then_some((at, points)));
@@ -402,6 +280,3 @@ impl Line {
 fn contains(frame: &[u8], wanted: &[u8]) -> bool {
     frame.windows(wanted.len().max(1)).any(|window| window == wanted)
 }
-
-#[cfg(test)]
-mod tests;
