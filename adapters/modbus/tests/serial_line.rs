@@ -2,11 +2,9 @@
 
 mod support;
 
-use std::time::Duration;
-
 use holdfast_adapter_api::{Outcome, Quality, Value};
-use holdfast_modbus::simulator::{Bank, Unit, serve_rtu, weather_station};
-use support::{Bench, Fault, Faults, Wire, pty, words};
+use holdfast_modbus::simulator::weather_station;
+use support::{Bench, pty};
 
 #[tokio::test]
 async fn a_weather_station_is_read_with_scale_offset_and_sentinel() {

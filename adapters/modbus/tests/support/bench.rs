@@ -159,3 +159,18 @@ pub fn words(reading: &Reading) -> (BTreeMap<String, i64>, Vec<Quality>) {
     }
     (values, qualities)
 }
+
+/// A `[[modbus.device]]` whose points are single registers with these addresses, named by them.
+pub fn device(name: &str, unit: u8, poll_interval: &str, addresses: &[u16]) -> String {
+    let points: String = addresses
+        .iter()
+        .map(|address| {
+            format!(
+                "[[device.point]]\nname = \"{address}\"\naddress = {address}\nwritable = true\n"
+            )
+        })
+        .collect();
+    format!(
+        "[[device]]\nname = \"{name}\"\nunit = {unit}\npoll_interval = \"{poll_interval}\"\n{points}"
+    )
+}

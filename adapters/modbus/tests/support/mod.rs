@@ -6,6 +6,6 @@ mod bench;
 mod fault;
 mod wire;
 
-pub use bench::{Bench, words};
+pub use bench::{Bench, device, words};
 pub use fault::{Fault, Faults};
 pub use wire::{Wire, pty};

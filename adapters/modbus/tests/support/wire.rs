@@ -1,18 +1,19 @@
 //! A serial line between two ptys, with someone in the middle who can do it harm.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
     sync::mpsc,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{sleep, sleep_until, timeout},
 };
 use tokio_serial::{SerialPort, SerialStream};
 
@@ -23,6 +24,9 @@ const ANSWER_SILENCE: Duration = Duration::from_millis(4);
 
 /// A server that has said nothing for so long does not answer.
 const NO_ANSWER: Duration = Duration::from_millis(25);
+
+/// Between two answers of one device lies at least this.
+const ANSWER_SPACING: Duration = Duration::from_millis(2);
 
 /// A pty: its far end, and the path under which a master opens it.
 ///
@@ -89,6 +93,7 @@ impl Middle {
         let (mut from_server, mut server) = split(to_server);
         let (answers, queue) = mpsc::channel(64);
         let writer = tokio::spawn(write_all(queue, master));
+        let mut last_answers = HashMap::new();
         while let Some(request) = request(&mut from_master).await {
             self.requests.fetch_add(1, SeqCst);
             if self.echo.load(SeqCst) {
@@ -98,7 +103,20 @@ impl Middle {
             server.write_all(&request).await.unwrap();
             let Some(answer) = answer(&mut from_server).await else { continue };
             let fault = self.faults.decide(&request);
-            deliver(&answers, answer, fault).await;
+            // A device answers in order: behind a late answer, all its later ones wait.
+            let free = last_answers.entry(request[0]).or_insert_with(Instant::now);
+            let late = if let Fault::Late(by) = fault { by } else { Duration::ZERO };
+            let at = (Instant::now() + late).max(*free + ANSWER_SPACING);
+            if at > Instant::now() {
+                *free = at;
+                let answers = answers.clone();
+                tokio::spawn(async move {
+                    sleep_until(at.into()).await;
+                    deliver(&answers, answer, fault).await;
+                });
+            } else {
+                deliver(&answers, answer, fault).await;
+            }
         }
         writer.abort();
     }
@@ -115,16 +133,8 @@ async fn write_all(mut queue: mpsc::Receiver<Vec<u8>>, mut master: WriteHalf<Ser
 
 async fn deliver(answers: &mpsc::Sender<Vec<u8>>, mut answer: Vec<u8>, fault: Fault) {
     match fault {
-        Fault::None => {}
+        Fault::None | Fault::Late(_) => {}
         Fault::Dropped => return,
-        Fault::Late(by) => {
-            let answers = answers.clone();
-            tokio::spawn(async move {
-                sleep(by).await;
-                let _the_test_may_be_over = answers.send(answer).await;
-            });
-            return;
-        }
         Fault::Flipped(byte) => {
             let at = byte.rem_euclid(answer.len() as isize) as usize;
             answer[at] ^= 0x10;
@@ -142,13 +152,16 @@ async fn deliver(answers: &mpsc::Sender<Vec<u8>>, mut answer: Vec<u8>, fault: Fa
         }
         Fault::Dribbled => {
             for byte in answer {
-                answers.send(vec![byte]).await.unwrap();
+                if answers.send(vec![byte]).await.is_err() {
+                    return;
+                }
                 sleep(Duration::from_millis(1)).await;
             }
             return;
         }
     }
-    answers.send(answer).await.unwrap();
+    // The test may be over.
+    let _gone = answers.send(answer).await;
 }
 
 /// One whole request of the master; `None` once the line is gone.
