@@ -131,29 +131,23 @@ impl Index {
 }
 
 fn put(entries: &mut Vec<Entry>, entry: Entry) -> bool {
-    match entries.iter_mut().find(|old| old.session.number == entry.session.number) {
-        Some(old) => {
-            *old = entry;
-            false
-        }
-        None => {
-            entries.push(entry);
-            true
-        }
+    if let Some(old) = entries.iter_mut().find(|old| old.session.number == entry.session.number) {
+        *old = entry;
+        return false;
     }
+    entries.push(entry);
+    true
 }
 
 impl Leaf {
     fn members_mut(&mut self, group: Option<&str>) -> &mut Vec<Entry> {
         let Some(name) = group else { return &mut self.entries };
-        let index = match self.groups.iter().position(|group| &*group.name == name) {
-            Some(index) => index,
-            None => {
-                let name = name.into();
-                self.groups.push(Group { name, members: Vec::new(), turn: AtomicUsize::new(0) });
-                self.groups.len() - 1
-            }
-        };
+        let known = self.groups.iter().position(|group| &*group.name == name);
+        let index = known.unwrap_or_else(|| {
+            let name = name.into();
+            self.groups.push(Group { name, members: Vec::new(), turn: AtomicUsize::new(0) });
+            self.groups.len() - 1
+        });
         &mut self.groups[index].members
     }
 

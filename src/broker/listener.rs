@@ -74,7 +74,7 @@ pub(super) struct Door {
 }
 
 /// Binds the door; `serve` runs it.
-pub(super) async fn bind(listener: &Listener) -> Result<(TcpListener, Option<Tls>), ListenerError> {
+pub(super) fn bind(listener: &Listener) -> Result<(TcpListener, Option<Tls>), ListenerError> {
     let address = listener.bind;
     let authentication = listener.authentication().ok_or(ListenerError::Authentication(address))?;
     let has_ca = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());

@@ -60,6 +60,7 @@ pub struct Broker {
 
 impl Broker {
     /// Opens every door, or none.
+    #[expect(clippy::unused_async, reason = "it must be called on a runtime, and may come to wait")]
     pub async fn start(
         listeners: &[config::Listener],
         users: &[config::User],
@@ -71,7 +72,7 @@ impl Broker {
         let passwords = Passwords::new(users)?;
         let mut bound = Vec::with_capacity(listeners.len());
         for listener in listeners {
-            bound.push((listener, listener::bind(listener).await?));
+            bound.push((listener, listener::bind(listener)?));
         }
         let hub = Arc::new(Hub {
             limits: limits.clone(),

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -102,26 +102,23 @@ fn load(files: &ListenerTls) -> Result<ServerConfig, TlsError> {
         .map_err(|source| TlsError::Certificate { path: files.cert.clone(), source })
 }
 
-fn certificates(
-    key: &'static str,
-    path: &PathBuf,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
         .map_err(|error| unreadable(key, path, &error))?;
     if chain.is_empty() {
         let problem = "it holds no certificate".to_owned();
-        return Err(TlsError::File { key, path: path.clone(), problem });
+        return Err(TlsError::File { key, path: path.to_path_buf(), problem });
     }
     Ok(chain)
 }
 
-fn unreadable(key: &'static str, path: &PathBuf, error: &rustls_pki_types::pem::Error) -> TlsError {
+fn unreadable(key: &'static str, path: &Path, error: &rustls_pki_types::pem::Error) -> TlsError {
     let problem = match error {
         rustls_pki_types::pem::Error::Io(error) if error.kind() == io::ErrorKind::NotFound => {
             "no such file".to_owned()
         }
         error => error.to_string(),
     };
-    TlsError::File { key, path: path.clone(), problem }
+    TlsError::File { key, path: path.to_path_buf(), problem }
 }
