@@ -20,13 +20,15 @@ use super::{
     link::Link,
     problem::UplinkConfigError,
     session::{Parts, Session},
-    settings::Settings,
+    settings::{Fingerprint, Settings},
     status::{Reporter, State, Status},
     window::Ticket,
 };
 
 /// How long a stopping uplink waits for the command sink to finish what it has.
 const SINK_GRACE: Duration = Duration::from_secs(5);
+/// How often the certificate files are looked at while the cloud refuses them.
+const FILES_INTERVAL: Duration = Duration::from_secs(2);
 /// The longest time without a beat.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -37,6 +39,8 @@ pub struct Uplink<B = queue::Stream> {
     backoff: Backoff,
     caution: Caution,
     report: Reporter,
+    /// What the certificate files were like before the last attempt.
+    files: Vec<Fingerprint>,
     sink: Arc<dyn CommandSink>,
     /// The failure that was last told, so that one that repeats is told once.
     told: Option<String>,
@@ -68,6 +72,7 @@ impl<B: Backlog> Uplink<B> {
             ),
             caution: Caution::default(),
             report: Reporter::new(now),
+            files: Vec::new(),
             settings: Arc::new(settings),
             sink,
             told: None,
@@ -112,6 +117,7 @@ impl<B: Backlog> Uplink<B> {
         connected_at: &mut Option<Instant>,
     ) -> Result<(), Failure> {
         self.report.enter(State::Connecting, now());
+        self.files = self.fingerprints().await;
         let connecting = connect(Arc::clone(&self.settings));
         tokio::pin!(connecting);
         let link = loop {
@@ -174,13 +180,27 @@ impl<B: Backlog> Uplink<B> {
             Pace::Refused => State::Refused { until },
         };
         self.report.enter(state, now());
+        let mut looked = now();
         while now() < until {
+            if pace == Pace::Refused && looked.elapsed() >= FILES_INTERVAL {
+                looked = now();
+                if self.fingerprints().await != self.files {
+                    tracing::info!("a file of the uplink's has changed: connecting with it");
+                    return;
+                }
+            }
             let nap = until.saturating_duration_since(now()).min(BEAT_INTERVAL);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(nap) => self.report.beat(now()),
             }
         }
+    }
+
+    async fn fingerprints(&self) -> Vec<Fingerprint> {
+        let settings = Arc::clone(&self.settings);
+        // It fails only when the runtime is going down.
+        tokio::task::spawn_blocking(move || settings.fingerprints()).await.unwrap_or_default()
     }
 
     fn tell(&mut self, failure: &Failure, pause: Duration) {

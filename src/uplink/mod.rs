@@ -8,6 +8,7 @@
 //! [`scheduler`], [`keepalive`], [`caution`], [`profile`], [`topic`], [`encoding`]. The driver ([`Uplink`]) and its sessions
 //! do what they say.
 
+mod address;
 mod backlog;
 pub mod backoff;
 pub mod bucket;
@@ -36,5 +37,5 @@ pub mod window;
 pub use backlog::{Backlog, BacklogError};
 pub use driver::Uplink;
 pub use problem::{Problem, UplinkConfigError};
-pub use settings::Settings;
+pub use settings::check;
 pub use status::{State, Status};
