@@ -72,8 +72,8 @@ mod tests {
     use super::*;
 
     const MIN: Duration = Duration::from_secs(1);
-    const MAX: Duration = Duration::from_secs(120);
-    const REFUSED: Duration = Duration::from_secs(900);
+    const MAX: Duration = Duration::from_mins(2);
+    const REFUSED: Duration = Duration::from_mins(15);
 
     fn backoff() -> Backoff {
         Backoff::new(MIN, MAX, REFUSED)
@@ -94,7 +94,7 @@ mod tests {
         for _ in 0..10 {
             backoff.pause(Pace::Transient, None, 0);
         }
-        let short = Some(STABLE_AFTER - Duration::from_millis(1));
+        let short = Some(Duration::from_millis(29_999));
         assert!(backoff.pause(Pace::Transient, short, u64::MAX) > Duration::from_secs(119));
         assert!(backoff.pause(Pace::Transient, Some(STABLE_AFTER), u64::MAX) <= 2 * MIN);
     }

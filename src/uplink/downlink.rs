@@ -33,7 +33,7 @@ pub struct Downlink {
 /// One connection's use of the way to the sink.
 #[derive(Debug)]
 pub struct Arrivals {
-    arrivals: mpsc::Sender<Arrival>,
+    worker: mpsc::Sender<Arrival>,
     done: mpsc::Sender<Option<Packet>>,
     finished: mpsc::Receiver<Option<Packet>>,
     /// Never more than `done` has room for, so that the worker never waits for a connection.
@@ -50,7 +50,7 @@ impl Downlink {
     /// The way for one connection.
     pub fn arrivals(&self) -> Arrivals {
         let (done, finished) = mpsc::channel(WAITING_MAX);
-        Arrivals { arrivals: self.arrivals.clone(), done, finished, unfinished: 0 }
+        Arrivals { worker: self.arrivals.clone(), done, finished, unfinished: 0 }
     }
 
     /// Lets the worker finish what it has.
@@ -68,7 +68,7 @@ impl Arrivals {
         if self.unfinished >= WAITING_MAX {
             return false;
         }
-        match self.arrivals.try_send(Arrival { publish, done: self.done.clone() }) {
+        match self.worker.try_send(Arrival { publish, done: self.done.clone() }) {
             Ok(()) => {
                 self.unfinished += 1;
                 true

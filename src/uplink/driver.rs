@@ -13,31 +13,34 @@ use crate::{command::CommandSink, config, queue};
 use super::{
     backlog::Backlog,
     backoff::{Backoff, Pace},
-    bucket::Throttle,
+    caution::Caution,
+    departures::Departures,
     downlink::Downlink,
     failure::Failure,
-    lane::Lane,
     link::Link,
     problem::UplinkConfigError,
-    scheduler::Scheduler,
     session::{Parts, Session},
-    settings::Settings,
+    settings::{Fingerprint, Settings},
     status::{Reporter, State, Status},
+    window::Ticket,
 };
 
 /// How long a stopping uplink waits for the command sink to finish what it has.
 const SINK_GRACE: Duration = Duration::from_secs(5);
+/// How often the certificate files are looked at while the cloud refuses them.
+const FILES_INTERVAL: Duration = Duration::from_secs(2);
 /// The longest time without a beat.
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The one connection to the cloud.
 pub struct Uplink<B = queue::Stream> {
     settings: Arc<Settings>,
-    lanes: Vec<Lane<B>>,
-    scheduler: Scheduler,
-    throttle: Throttle,
+    departures: Departures<B>,
     backoff: Backoff,
+    caution: Caution,
     report: Reporter,
+    /// What the certificate files were like before the last attempt.
+    files: Vec<Fingerprint>,
     sink: Arc<dyn CommandSink>,
     /// The failure that was last told, so that one that repeats is told once.
     told: Option<String>,
@@ -59,22 +62,17 @@ impl<B: Backlog> Uplink<B> {
         sink: Arc<dyn CommandSink>,
     ) -> Result<Self, UplinkConfigError> {
         let settings = Settings::new(config, gateway, commands)?;
-        let priorities: Vec<u8> = streams.iter().map(Backlog::priority).collect();
         let now = now();
         Ok(Self {
-            lanes: streams.into_iter().map(Lane::new).collect(),
-            scheduler: Scheduler::new(&priorities),
-            throttle: Throttle::new(
-                settings.messages_per_second_max,
-                settings.bytes_per_second_max,
-                now,
-            ),
+            departures: Departures::new(streams, &settings, now),
             backoff: Backoff::new(
                 settings.backoff_min,
                 settings.backoff_max,
                 settings.backoff_refused,
             ),
+            caution: Caution::default(),
             report: Reporter::new(now),
+            files: Vec::new(),
             settings: Arc::new(settings),
             sink,
             told: None,
@@ -119,6 +117,7 @@ impl<B: Backlog> Uplink<B> {
         connected_at: &mut Option<Instant>,
     ) -> Result<(), Failure> {
         self.report.enter(State::Connecting, now());
+        self.files = self.fingerprints().await;
         let connecting = connect(Arc::clone(&self.settings));
         tokio::pin!(connecting);
         let link = loop {
@@ -140,13 +139,28 @@ impl<B: Backlog> Uplink<B> {
         );
         let parts = Parts {
             settings: &self.settings,
-            lanes: &mut self.lanes,
-            scheduler: &mut self.scheduler,
-            throttle: &mut self.throttle,
+            departures: &mut self.departures,
             report: &mut self.report,
             arrivals: downlink.arrivals(),
         };
-        Session::new(parts, link).run(stop).await
+        let (result, end) = Session::new(parts, link, &self.caution).run(stop).await;
+        if let Some(ticket) = self.caution.learn(end) {
+            self.set_aside(ticket);
+        }
+        result
+    }
+
+    fn set_aside(&mut self, ticket: Ticket) {
+        self.departures.set_aside(ticket, now());
+        self.report.counts().set_aside += 1;
+        tracing::error!(
+            stream = self.departures.stream_name(ticket),
+            sequence = ticket.sequence,
+            bytes = ticket.bytes,
+            "each time this message is sent, the cloud closes the connection; it is set aside for \
+             an hour or more, so that others can go; check whether the cloud allows this gateway \
+             to publish to its topic"
+        );
     }
 
     async fn back_off(
@@ -166,13 +180,27 @@ impl<B: Backlog> Uplink<B> {
             Pace::Refused => State::Refused { until },
         };
         self.report.enter(state, now());
+        let mut looked = now();
         while now() < until {
+            if pace == Pace::Refused && looked.elapsed() >= FILES_INTERVAL {
+                looked = now();
+                if self.fingerprints().await != self.files {
+                    tracing::info!("a file of the uplink's has changed: connecting with it");
+                    return;
+                }
+            }
             let nap = until.saturating_duration_since(now()).min(BEAT_INTERVAL);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(nap) => self.report.beat(now()),
             }
         }
+    }
+
+    async fn fingerprints(&self) -> Vec<Fingerprint> {
+        let settings = Arc::clone(&self.settings);
+        // It fails only when the runtime is going down.
+        tokio::task::spawn_blocking(move || settings.fingerprints()).await.unwrap_or_default()
     }
 
     fn tell(&mut self, failure: &Failure, pause: Duration) {

@@ -84,6 +84,17 @@ impl Failure {
         if refused { Pace::Refused } else { Pace::Transient }
     }
 
+    /// Whether the server ended a connection that was up.
+    pub fn is_closed_by_cloud(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Network(error) => {
+                matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+            }
+            _ => false,
+        }
+    }
+
     /// What an operator can do, where something can be done.
     pub fn remedy(&self, settings: &Settings) -> Option<String> {
         let identity = || match settings.tls.as_ref().and_then(|files| files.identity.as_ref()) {

@@ -1,6 +1,9 @@
 //! One stream on its way through the uplink: what was read ahead, and how far.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use crate::queue::{Chunk, Record};
 
@@ -12,6 +15,10 @@ const READ_RECORDS_MAX: usize = 512;
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Below this many records read ahead, more are read.
 const AHEAD_RECORDS_MIN: usize = 512;
+/// A message that was set aside is tried again on the first connection after this time.
+const SET_ASIDE_FOR: Duration = Duration::from_hours(1);
+/// Messages set aside at once; a further one takes the place of the oldest, which is tried again.
+const SET_ASIDE_MAX: usize = 100;
 /// The pause after a read that failed.
 const READ_RETRY: Duration = Duration::from_secs(1);
 
@@ -29,17 +36,28 @@ pub struct Lane<B> {
     reading: bool,
     /// Everything below this was sent at least once since the gateway started.
     sent_to: u64,
+    /// Messages at which the cloud closes the connection, and since when they are left out.
+    aside: BTreeMap<u64, Instant>,
 }
 
 impl<B: Backlog> Lane<B> {
     /// A lane that starts at the stream's floor.
     pub fn new(stream: B) -> Self {
         let (name, next) = (stream.name().to_owned(), stream.floor());
-        Self { stream, name, next, ahead: VecDeque::new(), reading: false, sent_to: next }
+        Self {
+            stream,
+            name,
+            next,
+            ahead: VecDeque::new(),
+            reading: false,
+            sent_to: next,
+            aside: BTreeMap::new(),
+        }
     }
 
     /// Goes back to the first message that is not settled.
-    pub fn rewind(&mut self) {
+    pub fn rewind(&mut self, now: Instant) {
+        self.aside.retain(|_, since| now.saturating_duration_since(*since) < SET_ASIDE_FOR);
         self.next = self.stream.floor();
         self.ahead.clear();
         self.reading = false;
@@ -60,11 +78,20 @@ impl<B: Backlog> Lane<B> {
         !self.ahead.is_empty()
     }
 
-    /// The next message, if one is at hand that was not evicted since it was read.
+    /// Leaves a message out, for now.
+    pub fn set_aside(&mut self, sequence: u64, now: Instant) {
+        if self.aside.len() >= SET_ASIDE_MAX {
+            self.aside.pop_first();
+        }
+        self.aside.insert(sequence, now);
+    }
+
+    /// The next message, if one is at hand that was neither evicted since it was read nor set
+    /// aside.
     pub fn pop(&mut self) -> Option<Record> {
         let floor = self.stream.floor();
         while let Some(record) = self.ahead.pop_front() {
-            if record.sequence >= floor {
+            if record.sequence >= floor && !self.aside.contains_key(&record.sequence) {
                 return Some(record);
             }
         }

@@ -5,16 +5,20 @@
 //! and at most one window of messages goes up twice, in order.
 //!
 //! The decisions are pure and take the time as an argument: [`backoff`], [`bucket`], [`window`],
-//! [`scheduler`], [`profile`], [`topic`], [`encoding`]. The driver ([`Uplink`]) and its sessions
+//! [`scheduler`], [`keepalive`], [`caution`], [`profile`], [`topic`], [`encoding`]. The driver ([`Uplink`]) and its sessions
 //! do what they say.
 
+mod address;
 mod backlog;
 pub mod backoff;
 pub mod bucket;
+pub mod caution;
+mod departures;
 mod downlink;
 mod driver;
 pub mod encoding;
 mod failure;
+pub mod keepalive;
 mod lane;
 mod link;
 mod problem;
@@ -23,6 +27,7 @@ pub mod scheduler;
 mod session;
 mod settings;
 mod status;
+mod subscriptions;
 #[cfg(test)]
 mod testing;
 pub mod tls;
@@ -32,5 +37,5 @@ pub mod window;
 pub use backlog::{Backlog, BacklogError};
 pub use driver::Uplink;
 pub use problem::{Problem, UplinkConfigError};
-pub use settings::Settings;
+pub use settings::check;
 pub use status::{State, Status};

@@ -1,13 +1,17 @@
 //! The uplink's configuration, checked and with every default filled in.
 
-use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use rumqttc::{MqttOptions, Transport};
-use rustls_pki_types::ServerName;
 
 use crate::config;
 
 use super::{
+    address::Address,
     failure::Failure,
     problem::{Problem, UplinkConfigError},
     profile::Profile,
@@ -15,25 +19,12 @@ use super::{
     topic::{Template, Values},
 };
 
-const PORT_TLS: u16 = 8883;
-const PORT_PLAIN: u16 = 1883;
 /// The longest wait for TCP, TLS and CONNACK together.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(20);
 /// What rumqttc is told; the uplink's own timeout is shorter.
 const RUMQTTC_TIMEOUT_SECS: u64 = 60;
 /// What a PUBLISH packet takes beyond topic and payload.
 const PUBLISH_FRAME_BYTES: usize = 16;
-
-/// Where the cloud is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    /// Name or IP address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Whether TLS is spoken there.
-    pub tls: bool,
-}
 
 /// The uplink's settings.
 #[derive(Debug, Clone)]
@@ -58,6 +49,22 @@ pub struct Settings {
     pub backoff_refused: Duration,
 }
 
+/// What a file was like: when it was last written, and its length.
+pub type Fingerprint = Option<(SystemTime, u64)>;
+
+/// Everything that is wrong with the uplink's configuration and its files at this moment.
+pub fn check(
+    config: &config::Uplink,
+    gateway: &str,
+    commands: &config::Commands,
+    now: SystemTime,
+) -> Vec<Problem> {
+    match Settings::new(config, gateway, commands) {
+        Ok(settings) => settings.tls.map_or(Vec::new(), |files| files.inspect(Some(now))),
+        Err(error) => error.problems,
+    }
+}
+
 impl Settings {
     /// Checks the configuration, all of it, so that everything wrong is reported at once.
     pub fn new(
@@ -67,7 +74,7 @@ impl Settings {
     ) -> Result<Self, UplinkConfigError> {
         let profile = Profile::of(config.profile);
         let mut problems = Vec::new();
-        let address = address(&config.url).map_err(|problem| problems.push(problem)).ok();
+        let address = Address::parse(&config.url).map_err(|problem| problems.push(problem)).ok();
         let tls = match &address {
             Some(address) => security(config, address, &mut problems),
             None => None,
@@ -129,6 +136,20 @@ impl Settings {
         Ok(options)
     }
 
+    /// What the files that the cloud's judgement depends on are like. Blocks on files.
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        let identity = self.tls.iter().filter_map(|files| files.identity.as_ref());
+        let files = identity.flat_map(|(cert, key)| [cert, key]);
+        files
+            .chain(self.tls.iter().map(|files| &files.ca))
+            .chain(&self.password_file)
+            .map(|file| {
+                let metadata = fs::metadata(file).ok()?;
+                Some((metadata.modified().ok()?, metadata.len()))
+            })
+            .collect()
+    }
+
     /// The seconds after which rumqttc itself gives up connecting.
     pub fn rumqttc_timeout_secs() -> u64 {
         RUMQTTC_TIMEOUT_SECS
@@ -142,49 +163,6 @@ impl Settings {
     }
 }
 
-fn address(url: &str) -> Result<Address, Problem> {
-    let bad = |wrong: &str| {
-        let wrong = format!("{url:?} {wrong}");
-        Problem::new("uplink.url", wrong, "write mqtts://host or mqtts://host:port")
-    };
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("is no URL"))?;
-    let tls = match scheme {
-        "mqtts" => true,
-        "mqtt" => false,
-        _ => return Err(bad("is neither mqtts:// nor mqtt://")),
-    };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.contains(['@', '/', '?', '#']) {
-        return Err(bad("has more than a host and a port"));
-    }
-    let (host, port) = match rest.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or_else(|| bad("lacks a ']'"))?;
-            let port = match port {
-                "" => None,
-                port => Some(port.strip_prefix(':').ok_or_else(|| bad("lacks a ':'"))?),
-            };
-            (host, port)
-        }
-        None => match rest.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (rest, None),
-        },
-    };
-    let port = match port {
-        None if tls => PORT_TLS,
-        None => PORT_PLAIN,
-        Some(port) => match port.parse() {
-            Ok(port) if port > 0 => port,
-            _ => return Err(bad("has no legal port")),
-        },
-    };
-    if ServerName::try_from(host).is_err() {
-        return Err(bad("has no legal host"));
-    }
-    Ok(Address { host: host.to_owned(), port, tls })
-}
-
 /// The files for TLS, or the reason why it must not be left out.
 fn security(
     config: &config::Uplink,
@@ -192,7 +170,7 @@ fn security(
     problems: &mut Vec<Problem>,
 ) -> Option<TlsFiles> {
     if !address.tls {
-        if !config.insecure && !is_loopback(&address.host) {
+        if !config.insecure && !address.is_loopback() {
             problems.push(Problem::new(
                 "uplink.url",
                 format!("mqtt:// would send everything in the clear to {}", address.host),
@@ -222,14 +200,8 @@ fn security(
         return None;
     };
     let files = TlsFiles { ca, identity };
-    if let Err(error) = files.load(&[]) {
-        problems.push((&error).into());
-    }
+    problems.extend(files.inspect(None));
     Some(files)
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn filters(commands: &config::Commands, gateway: &str, problems: &mut Vec<Problem>) -> Vec<String> {

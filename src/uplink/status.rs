@@ -61,6 +61,9 @@ pub struct Status {
     /// Messages that the cloud would not take (too large, no legal topic); they stay in the
     /// queue until they are too old.
     pub unsendable: u64,
+    /// Messages set aside because the cloud closed the connection on each attempt; they stay in
+    /// the queue and are tried again.
+    pub set_aside: u64,
     /// Subscriptions the cloud refused on the present connection.
     pub subscriptions_refused: u64,
 }
@@ -89,6 +92,7 @@ impl Reporter {
             in_flight: 0,
             received: 0,
             unsendable: 0,
+            set_aside: 0,
             subscriptions_refused: 0,
         };
         let (channel, _) = watch::channel(status.clone());

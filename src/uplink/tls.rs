@@ -128,19 +128,21 @@ impl TlsFiles {
         Ok(Arc::new(config))
     }
 
-    /// Everything that is wrong with the files at this moment, dates included.
-    pub fn inspect(&self, now: SystemTime) -> Vec<Problem> {
+    /// Everything that is wrong with the files; with a moment given, whether the certificates
+    /// are valid then, too.
+    pub fn inspect(&self, now: Option<SystemTime>) -> Vec<Problem> {
         let identity = self.identity.as_ref();
         inspect(Some(&self.ca), identity.map(|pair| &*pair.0), identity.map(|pair| &*pair.1), now)
     }
 }
 
-/// Everything that is wrong with these files at this moment.
+/// Everything that is wrong with these files; with a moment given, whether the certificates are
+/// valid then, too.
 pub fn inspect(
     ca: Option<&Path>,
     cert: Option<&Path>,
     key: Option<&Path>,
-    now: SystemTime,
+    now: Option<SystemTime>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut note = |error: &TlsFileError| {
@@ -167,7 +169,7 @@ pub fn inspect(
         note(&unusable(cert, key, source));
     }
     for (name, file, certificates) in [(CA, ca, &authorities), (CERT, cert, &chain)] {
-        if let (Some(file), Some(Ok(certificates))) = (file, certificates) {
+        if let (Some(file), Some(Ok(certificates)), Some(now)) = (file, certificates, now) {
             problems.extend(date_problems(name, file, certificates, now));
         }
     }

@@ -167,7 +167,7 @@ fn placeholder(name: &str, known: &[Placeholder]) -> Result<Placeholder, Templat
 /// Whether the text is an MQTT topic filter (specification 4.7).
 fn is_filter(text: &str) -> bool {
     let mut levels = text.split('/').peekable();
-    let mut legal = !text.is_empty() && !text.contains('\0') && text.len() <= usize::from(u16::MAX);
+    let mut legal = !text.is_empty() && !text.contains('\0') && u16::try_from(text.len()).is_ok();
     while let Some(level) = levels.next() {
         legal &= match level {
             "#" => levels.peek().is_none(),

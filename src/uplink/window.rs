@@ -74,6 +74,11 @@ impl Window {
         }
     }
 
+    /// Lets the window hold this many messages from now on, if it held fewer.
+    pub fn widen(&mut self, messages_max: u16) {
+        self.messages_max = self.messages_max.max(usize::from(messages_max.min(PKID_MAX)));
+    }
+
     /// Whether a message of this size may be sent now.
     pub fn has_room(&self, bytes: usize) -> bool {
         let span_max = (self.messages_max * SPAN_PER_MESSAGE).min(usize::from(PKID_MAX));

@@ -6,36 +6,6 @@ fn settings(url: &str, more: &str) -> Result<Settings, Vec<String>> {
         .map_err(|error| error.problems.into_iter().map(|problem| problem.key).collect())
 }
 
-fn parsed(url: &str) -> Option<(String, u16, bool)> {
-    address(url).ok().map(|address| (address.host, address.port, address.tls))
-}
-
-#[test]
-fn a_url_is_a_scheme_a_host_and_perhaps_a_port() {
-    let host = |name: &str, port, tls| Some((name.to_owned(), port, tls));
-    assert_eq!(parsed("mqtts://cloud.example"), host("cloud.example", 8883, true));
-    assert_eq!(parsed("mqtts://cloud.example:443/"), host("cloud.example", 443, true));
-    assert_eq!(parsed("mqtt://127.0.0.1"), host("127.0.0.1", 1883, false));
-    assert_eq!(parsed("mqtts://[::1]:8884"), host("::1", 8884, true));
-    assert_eq!(parsed("mqtt://[::1]"), host("::1", 1883, false));
-    for url in [
-        "",
-        "cloud.example",
-        "https://cloud.example",
-        "mqtts://",
-        "mqtts://a:0",
-        "mqtts://a:x",
-        "mqtts://a:70000",
-        "mqtts://u:p@a",
-        "mqtts://a/topic",
-        "mqtts://[::1",
-        "mqtts://[::1]x",
-        "mqtts://a b",
-    ] {
-        assert_eq!(parsed(url), None, "{url}");
-    }
-}
-
 #[test]
 fn sending_in_the_clear_is_for_loopback_or_for_those_who_say_so() {
     for url in ["mqtt://127.0.0.1:1", "mqtt://localhost", "mqtt://[::1]"] {
@@ -79,6 +49,23 @@ fn a_file_that_cannot_be_used_is_named_with_its_key() {
         Settings::new(&config("mqtts://cloud.example", &more), "gw", &config::Commands::default())
             .unwrap_err();
     assert!(error.to_string().starts_with("uplink.cert: cannot read missing.crt: "), "{error}");
+}
+
+#[test]
+fn a_check_reports_dates_that_do_not_keep_the_gateway_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "ca");
+    let files = authority.sign_between("old", &["gw"], 2001, 2002);
+    let more = format!("ca = {:?}\ncert = {:?}\nkey = {:?}", authority.ca, files.cert, files.key);
+    assert!(settings("mqtts://cloud.example", &more).is_ok());
+    let problems = check(
+        &config("mqtts://cloud.example", &more),
+        "gw",
+        &config::Commands::default(),
+        SystemTime::now(),
+    );
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].key, "uplink.cert");
 }
 
 #[test]

@@ -48,6 +48,10 @@ pub struct Script {
     /// Closes the connection, without acknowledging it, at this message.
     pub close_at: Option<usize>,
     pub stall: Option<Stall>,
+    /// Closes the connection at a message with this payload.
+    pub denies: Option<&'static str>,
+    /// Answers SUBSCRIBE with these bytes.
+    pub nonsense: Option<&'static [u8]>,
     /// The answer to each filter of SUBSCRIBE; `None` is no answer at all.
     pub suback: Option<SubscribeReasonCode>,
     /// Sent down after SUBACK, from packet identifier 1 on.
@@ -63,6 +67,8 @@ impl Default for Script {
             acks: Acks::Prompt,
             close_at: None,
             stall: None,
+            denies: None,
+            nonsense: None,
             suback: Some(SubscribeReasonCode::Success(QoS::AtLeastOnce)),
             down: Vec::new(),
         }
@@ -163,11 +169,18 @@ async fn serve(socket: TcpStream, script: Script, connection: usize, seen: Arc<M
                 Some(answers) => answers,
                 None => return,
             },
+            Packet::Subscribe(_) if script.nonsense.is_some() => {
+                use tokio::io::AsyncWriteExt;
+                let bytes = script.nonsense.unwrap_or_default();
+                let _ = link.get_mut().write_all(bytes).await;
+                Vec::new()
+            }
             Packet::Subscribe(subscribe) => {
                 suback(&script, subscribe.pkid, subscribe.filters.len())
             }
             Packet::Publish(publish) => {
-                if script.close_at == Some(messages) {
+                let denied = script.denies.is_some_and(|payload| publish.payload == payload);
+                if denied || script.close_at == Some(messages) {
                     return;
                 }
                 messages += 1;

@@ -143,7 +143,7 @@ async fn the_throttle_holds_across_connections() {
     rig.drained().await;
     // 51 messages at 40 a second, less the bucket of 10.
     let elapsed = start.elapsed();
-    assert!(elapsed > Duration::from_millis(1_000), "{elapsed:?}");
+    assert!(elapsed > Duration::from_secs(1), "{elapsed:?}");
     assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
 }
 
@@ -233,9 +233,9 @@ fn script() -> impl Strategy<Value = Script> {
     ];
     (acks, proptest::option::of(0_usize..120), any::<bool>()).prop_map(
         |(acks, close_at, session_present)| Script {
+            session_present,
             acks,
             close_at,
-            session_present,
             ..Script::default()
         },
     )

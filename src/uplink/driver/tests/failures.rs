@@ -118,8 +118,34 @@ async fn stopping_ends_a_pause_and_an_attempt_at_once() {
 
 #[tokio::test]
 async fn a_cloud_that_breaks_the_protocol_is_left_and_found_again() {
-    let nonsense = Script { down: vec![("", ""), ("a", "b")], ..Script::default() };
-    let cloud = Cloud::start(vec![nonsense, Script::default()]).await;
+    let nonsense: [&[u8]; 4] =
+        [&[0x20, 2, 0, 0], &[0xff, 0xff, 0xff, 0xff, 0xff], &[0x90, 2, 0, 1], &[0x30, 1, 0xff]];
+    let scripts = nonsense.map(|bytes| Script { nonsense: Some(bytes), ..Script::default() });
+    let cloud = Cloud::start([scripts.to_vec(), vec![Script::default()]].concat()).await;
     let rig = Rig::start(&config(&cloud.url, ""), vec![Memory::filled("telemetry", 5, 20)]);
     rig.drained().await;
+    assert_eq!(cloud.connections(), 5);
+    assert!(rig.status().last_error.expect("a reason").contains("broke the protocol"));
+}
+
+#[tokio::test]
+async fn a_message_the_cloud_closes_on_is_set_aside_and_the_others_go_up() {
+    let denying = Script { denies: Some("57"), ..Script::default() };
+    let cloud = Cloud::start(vec![denying]).await;
+    let rig = Rig::start(&config(&cloud.url, ""), vec![Memory::filled("telemetry", 5, 300)]);
+    until("the others are delivered", || rig.streams[0].unsettled() == [57]).await;
+    rig.streams[0].push("gw/t", "300".into());
+    until("what comes later is delivered", || rig.streams[0].unsettled() == [57]).await;
+    let expected: Vec<String> = (0..=300).map(|n: u64| n.to_string()).collect();
+    assert_eq!(cloud.first_payloads(), expected, "each was tried, in order");
+    assert_eq!(rig.stop().await.set_aside, 1);
+}
+
+#[tokio::test]
+async fn a_cloud_that_closes_on_everything_has_one_message_set_aside_and_no_more() {
+    let closing = Script { close_at: Some(0), ..Script::default() };
+    let cloud = Cloud::start([vec![closing; 20], vec![Script::default()]].concat()).await;
+    let rig = Rig::start(&config(&cloud.url, ""), vec![Memory::filled("telemetry", 5, 100)]);
+    until("all but one are delivered", || rig.streams[0].unsettled().len() == 1).await;
+    assert_eq!(rig.stop().await.set_aside, 1);
 }

@@ -32,7 +32,7 @@ impl Site {
     fn config(&self, ca: &Path, identity: Option<&Files>) -> config::Uplink {
         let mut more = format!("ca = {ca:?}\nack_timeout = '2s'\n");
         if let Some(files) = identity {
-            more += &format!("cert = {:?}\nkey = {:?}\n", files.cert, files.key);
+            more = format!("{more}cert = {:?}\nkey = {:?}\n", files.cert, files.key);
         }
         settings(&self.mosquitto.url(), &more)
     }
@@ -134,13 +134,12 @@ async fn a_certificate_of_a_strange_authority_is_refused_and_its_file_is_named()
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_refused_and_one_put_in_its_place_is_used_without_a_restart() {
+async fn an_expired_certificate_is_refused_and_one_put_in_its_place_is_used_soon() {
     let site = Site::start();
     let expired = site.authority.sign_between("aging", &["gw"], 2020, 2021);
-    let rig = Rig::start(
-        &site.config(&site.authority.ca, Some(&expired)),
-        vec![Memory::filled("telemetry", 5, 10)],
-    );
+    let mut config = site.config(&site.authority.ca, Some(&expired));
+    config.backoff_refused = Duration::from_hours(1);
+    let rig = Rig::start(&config, vec![Memory::filled("telemetry", 5, 10)]);
     let error = refused(&rig).await;
     assert!(error.contains("aging.crt"), "{error}");
     site.authority.sign("aging", &["gw"]);
