@@ -15,8 +15,9 @@ use std::{
 
 use bytes::Bytes;
 use holdfast::{
+    clock::SystemClock,
     config,
-    queue::{Clock, NewRecord, Options, Queue, StreamId, SystemClock},
+    queue::{NewRecord, Options, Queue, StreamId},
 };
 use tokio::runtime::Runtime;
 
@@ -221,7 +222,7 @@ fn open(dir: &Path) -> Queue {
 
 fn records(id: StreamId, count: usize) -> Vec<(StreamId, NewRecord)> {
     let source: Arc<str> = "sensor-0001".into();
-    let stamp = SystemClock::new().now();
+    let stamp = SystemClock::new().stamp();
     let payload = Bytes::from(payload(PAYLOAD_BYTES));
     let record = NewRecord { source, topic: "gw-01/sensors/weather".to_owned(), payload, stamp };
     (0..count).map(|_| (id, record.clone())).collect()

@@ -118,9 +118,10 @@ async fn open_stores(
     fs::create_dir_all(&data_dir)
         .map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
     let options = queue::Options { streams: config.streams(), commit_interval: Duration::ZERO };
-    let (queue_dir, clock) = (config.queue_dir(), clock.clone());
+    let environment = queue::Environment { clock: clock.clone(), ..queue::Environment::default() };
+    let queue_dir = config.queue_dir();
     let opened = tokio::task::spawn_blocking(move || {
-        let (queue, recovery) = Queue::open(&queue_dir, options, clock)?;
+        let (queue, recovery) = Queue::open_in(&queue_dir, options, &environment)?;
         let (state, report) = State::open(&data_dir, state::Options::default());
         Ok::<_, queue::OpenError>((queue, recovery, state, report))
     });

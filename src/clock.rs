@@ -9,7 +9,7 @@ use std::{
 use holdfast_adapter_api::{Clock, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::queue::Stamp;
+use crate::queue::{self, Stamp};
 
 /// No gateway of this release ran before 2026-11-01T00:00:00Z: a clock that says so is wrong.
 const EARLIEST_MILLIS: i64 = 1_793_491_200_000;
@@ -36,7 +36,7 @@ impl SystemClock {
 
     /// This moment on all clocks.
     pub fn stamp(&self) -> Stamp {
-        let now = self.now();
+        let now = Clock::now(self);
         Stamp {
             boot: self.boot,
             monotonic_millis: monotonic_millis(),
@@ -61,6 +61,12 @@ impl SystemClock {
 impl Default for SystemClock {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl queue::Clock for SystemClock {
+    fn now(&self) -> Stamp {
+        self.stamp()
     }
 }
 

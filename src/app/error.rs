@@ -38,7 +38,7 @@ impl AppError {
     /// The exit code this ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Queue(error) if error.is_in_use() => Exit::InUse,
+            Self::Queue(OpenError::InUse(_)) => Exit::InUse,
             Self::Uplink(_) | Self::Config(_) => Exit::Config,
             _ => Exit::Failure,
         }

@@ -17,8 +17,18 @@ const fn filter_error(what: &'static str, clause: &'static str) -> Malformed {
     Malformed::protocol(what, clause).because(Reason::TOPIC_FILTER_INVALID)
 }
 
+/// Whether this is a topic name that may be published to.
+pub(crate) fn is_name(text: &str) -> bool {
+    check_name(text).is_ok()
+}
+
+/// Whether this is a topic filter that may be subscribed to, `$share/group/` included.
+pub(crate) fn is_filter(text: &str) -> bool {
+    check_filter(text).is_ok()
+}
+
 /// Whether a message may be published under this name.
-pub(crate) fn check_name(name: &str) -> Result<(), Malformed> {
+pub(super) fn check_name(name: &str) -> Result<(), Malformed> {
     if name.is_empty() {
         return Err(name_error("an empty topic", "MQTT-4.7.3-1"));
     }
@@ -40,7 +50,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Malformed> {
 }
 
 /// Whether a filter is well formed, also inside `$share/group/`.
-pub(crate) fn check_filter(path: &str) -> Result<(), Malformed> {
+pub(super) fn check_filter(path: &str) -> Result<(), Malformed> {
     let filter = match path.strip_prefix(SHARE) {
         Some(rest) => {
             let (group, filter) = rest

@@ -18,6 +18,8 @@ pub enum Exit {
     PromiseBroken = 3,
     /// Another gateway has the data folder (`EX_TEMPFAIL`).
     InUse = 75,
+    /// Somebody stopped the demo (as a shell reports SIGINT).
+    Interrupted = 130,
     /// The configuration is wrong (`EX_CONFIG`); the unit does not restart on it.
     Config = 78,
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CommandCounts, CommandSink, Moments, Persisting, SinkError,
+    CommandCounts, CommandSink, Persisting, SinkError,
     counts::Counters,
     entry::{Entry, Moment, Stage},
     inbox::{Admission, Inbox},
@@ -24,7 +24,7 @@ use crate::{
     broker::{Message, QoS},
     config,
     ingest::{Door, Source, Verdict},
-    queue::Refusal,
+    queue::{Clock, Refusal},
     state::{State, Table},
 };
 
@@ -42,7 +42,7 @@ pub struct Commands(Arc<Shared>);
 pub(super) struct Shared {
     pub(super) lanes: HashMap<DeviceName, Lane>,
     pub(super) publishing: Notify,
-    pub(super) moments: Arc<dyn Moments>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) door: Arc<dyn Door>,
     pub(super) retry_pause: Duration,
     counters: Counters,
@@ -85,9 +85,9 @@ impl Commands {
         state: &State,
         door: Arc<dyn Door>,
         adapters: HashMap<DeviceName, mpsc::Sender<PendingCommand>>,
-        moments: Arc<dyn Moments>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        Self::with_pause(config, gateway_id, state, door, adapters, moments, RETRY_PAUSE)
+        Self::with_pause(config, gateway_id, state, door, adapters, clock, RETRY_PAUSE)
     }
 
     pub(super) fn with_pause(
@@ -96,14 +96,14 @@ impl Commands {
         state: &State,
         door: Arc<dyn Door>,
         adapters: HashMap<DeviceName, mpsc::Sender<PendingCommand>>,
-        moments: Arc<dyn Moments>,
+        clock: Arc<dyn Clock>,
         retry_pause: Duration,
     ) -> Self {
         let lane = |adapter| Lane { adapter, wake: Notify::new() };
         Self(Arc::new(Shared {
             lanes: adapters.into_iter().map(|(device, adapter)| (device, lane(adapter))).collect(),
             publishing: Notify::new(),
-            moments,
+            clock,
             door,
             retry_pause,
             counters: Counters::default(),
@@ -330,7 +330,7 @@ impl Shared {
     }
 
     pub(super) fn now(&self) -> Moment {
-        self.moments.now().into()
+        self.clock.now().into()
     }
 
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {

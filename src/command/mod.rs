@@ -77,7 +77,6 @@ mod driver;
 mod entry;
 mod inbox;
 mod lanes;
-mod moments;
 mod outcome;
 mod parse;
 mod restore;
@@ -88,5 +87,4 @@ mod tests;
 
 pub use counts::CommandCounts;
 pub use driver::Commands;
-pub use moments::{Moments, SystemMoments};
 pub use sink::{CommandSink, Persisting, SinkError};

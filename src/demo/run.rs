@@ -1,14 +1,11 @@
 //! Starting the demo, and ending it however it ends.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{folder::Folder, panel, screen::Screen, script};
-
-/// The exit code of a run that was interrupted, as a shell reports SIGINT.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// What can be chosen about a run.
 #[derive(Debug, Clone)]
@@ -36,16 +33,6 @@ pub enum Verdict {
     Broken,
     /// Somebody stopped it.
     Interrupted,
-}
-
-impl From<Verdict> for ExitCode {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Kept => Self::SUCCESS,
-            Verdict::Broken => Self::FAILURE,
-            Verdict::Interrupted => Self::from(EXIT_INTERRUPTED),
-        }
-    }
 }
 
 /// Runs the demo. An error means that the run itself failed: no port, no certificate, a gateway

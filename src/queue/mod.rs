@@ -127,7 +127,7 @@ mod tests;
 mod walk;
 mod writer;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::Clock;
 pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk};
 pub use health::{Condition, Health, StreamHealth};

@@ -9,7 +9,7 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    Clock, Options, Queue, Recovery, StreamId, SystemClock,
+    Clock, Options, Queue, Recovery, StreamId,
     commit::Committer,
     disk::{Disk, Lock, RealDisk},
     quarantine,
@@ -18,7 +18,7 @@ use super::{
     store::Store,
     writer::Writer,
 };
-use crate::config;
+use crate::{clock::SystemClock, config};
 
 const LOCK: &str = "lock";
 /// The most streams of one queue.

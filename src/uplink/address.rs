@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rustls_pki_types::ServerName;
 
-use super::problem::Problem;
+use crate::config::Problem;
 
 const PORT_TLS: u16 = 8883;
 const PORT_PLAIN: u16 = 1883;

@@ -36,6 +36,6 @@ pub mod window;
 
 pub use backlog::{Backlog, BacklogError};
 pub use driver::Uplink;
-pub use problem::{Problem, UplinkConfigError};
+pub use problem::UplinkConfigError;
 pub use settings::check;
 pub use status::{State, Status};

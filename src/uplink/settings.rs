@@ -8,12 +8,12 @@ use std::{
 
 use rumqttc::{MqttOptions, Transport};
 
-use crate::config;
+use crate::config::{self, Problem};
 
 use super::{
     address::Address,
     failure::Failure,
-    problem::{Problem, UplinkConfigError},
+    problem::UplinkConfigError,
     profile::Profile,
     tls::TlsFiles,
     topic::{Template, Values},
@@ -52,17 +52,14 @@ pub struct Settings {
 /// What a file was like: when it was last written, and its length.
 pub type Fingerprint = Option<(SystemTime, u64)>;
 
-/// Everything that is wrong with the uplink's configuration and its files at this moment.
+/// Everything that is wrong with the uplink's configuration itself; its certificate files are
+/// [`super::tls::inspect`]'s.
 pub fn check(
     config: &config::Uplink,
     gateway: &str,
     commands: &config::Commands,
-    now: SystemTime,
 ) -> Vec<Problem> {
-    match Settings::new(config, gateway, commands) {
-        Ok(settings) => settings.tls.map_or(Vec::new(), |files| files.inspect(Some(now))),
-        Err(error) => error.problems,
-    }
+    Settings::new(config, gateway, commands).err().map_or(Vec::new(), |error| error.problems)
 }
 
 impl Settings {

@@ -15,7 +15,7 @@ use rustls_pki_types::{
 use thiserror::Error;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::problem::Problem;
+use crate::config::Problem;
 
 /// The configuration keys of the files.
 const CA: &str = "uplink.ca";
@@ -103,7 +103,7 @@ impl TlsFileError {
 
 impl From<&TlsFileError> for Problem {
     fn from(error: &TlsFileError) -> Self {
-        Self { key: error.key().to_owned(), message: error.to_string(), remedy: error.remedy() }
+        Self::new(error.key(), error.to_string(), error.remedy())
     }
 }
 
@@ -207,15 +207,9 @@ fn date_problem(
     } else {
         return None;
     };
-    Some(Problem {
-        key: key.to_owned(),
-        message: format!(
-            "{key}: the certificate of {} in {} {message}",
-            parsed.subject(),
-            file.display()
-        ),
-        remedy: remedy.to_owned(),
-    })
+    let subject = parsed.subject();
+    let file = file.display();
+    Some(Problem::new(key, format!("the certificate of {subject} in {file} {message}"), remedy))
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use holdfast_adapter_api::{Problem, Adapter, AdapterFuture, AdapterIo, Counters, DeviceName};
+use holdfast_adapter_api::{Adapter, AdapterFuture, AdapterIo, Counters, DeviceName, Problem};
 
 use crate::{
     bus::Master,

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     broker::Message,
-    command::{CommandSink, Commands, Moments},
+    command::{CommandSink, Commands},
     config,
     ingest::{Door, Source, Submission, Verdict},
-    queue::{Refusal, Stamp},
+    queue::{Clock, Refusal, Stamp},
     state::{Options, State},
 };
 
@@ -63,7 +63,7 @@ impl Time {
     }
 }
 
-impl Moments for Time {
+impl Clock for Time {
     fn now(&self) -> Stamp {
         let elapsed = self.base.elapsed().as_millis() as u64;
         Stamp {
@@ -194,7 +194,7 @@ impl Gateway {
             &state,
             Arc::clone(door) as Arc<dyn Door>,
             senders,
-            Arc::clone(time) as Arc<dyn Moments>,
+            Arc::clone(time) as Arc<dyn Clock>,
             RETRY_PAUSE,
         );
         let stop = CancellationToken::new();

@@ -38,7 +38,7 @@ fn tls_files(files: &ListenerTls, key: &str, problems: &mut Vec<Problem>) {
         files.client_ca.as_deref(),
         Some(&files.cert),
         Some(&files.key),
-        SystemTime::now(),
+        Some(SystemTime::now()),
     );
     problems.extend(found.into_iter().map(|problem| {
         let name = problem.key.rsplit('.').next().unwrap_or_default();

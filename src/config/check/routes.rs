@@ -27,7 +27,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     let outcome = config.commands.outcome.replace("{gateway}", &config.gateway.id);
     require(
         problems,
-        topic::check_name(&outcome).is_ok() && !outcome.starts_with('$'),
+        topic::is_name(&outcome) && !outcome.starts_with('$'),
         "commands.outcome",
         format!("{outcome:?} is no topic to publish on"),
         "use a topic without wildcards that does not begin with '$'",
@@ -37,7 +37,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
 fn filter(problems: &mut Vec<Problem>, key: String, text: &str) {
     require(
         problems,
-        topic::check_filter(text).is_ok() && !text.starts_with("$share/"),
+        topic::is_filter(text) && !text.starts_with("$share/"),
         key,
         format!("{text:?} is no MQTT topic filter"),
         "use levels with '+' for one of them and '#' at the end: sensors/+/temperature, sensors/#",
