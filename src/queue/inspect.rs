@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::{
     Damage, Ledger,
     damage::{named, open_gaps},
-    disk::{Disk, RealDisk},
+    disk::{Access, Disk, RealDisk},
     open::stream_folders,
     recovery::{Assessment, assess},
     survey::Survey,
@@ -76,7 +76,14 @@ pub(super) fn verify_on(disk: &dyn Disk, dir: &Path) -> io::Result<Report> {
         for (segment, end) in found.segments.iter().zip(ends) {
             let survey = Survey::of(disk, &stream_dir, segment.name, end)?;
             let gaps = open_gaps(&survey.scan.gaps(segment.name.base, end), &found.settled);
-            report.damage.extend(named(&name, segment.name, &gaps));
+            let path = stream_dir.join(segment.name.file_name());
+            let gone = disk
+                .open(&path, Access::Read)
+                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            // A running gateway gives back what is settled meanwhile.
+            if !gone {
+                report.damage.extend(named(&name, segment.name, &gaps));
+            }
             let records = survey.scan.records.iter();
             let queued = records.filter(|record| !found.settled.contains(record.sequence));
             report.intact += queued.count() as u64;

@@ -170,6 +170,7 @@ fn open_stream(
     for (survey, gaps) in &cut_out {
         quarantine::keep(&**disk, &dir, options.bytes_max, survey, gaps);
     }
+    let intact = report.damage.is_empty();
     recovery.damage.extend(report.damage);
     recovery.notes.extend(report.notes);
     let mut store = Store::new(
@@ -182,16 +183,23 @@ fn open_stream(
     let state = State { next, settled, accounts, segments, ..State::default() };
     let clock = Arc::clone(&environment.clock);
     let shared = Shared::new(id, options, dir.clone(), Arc::clone(disk), clock, state);
+    if let Err(error) = store.reserve() {
+        recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
+    }
     // The cursor first: what it says must be on disk before anything is removed. If it cannot be
-    // written (a full disk), the files stay, and the stream's condition says so.
-    let secured = store.reserve().and_then(|()| store.persist(&shared));
-    match secured {
+    // written, the files stay, and the stream's condition says so.
+    match store.persist(&shared) {
         Ok(()) => dead.iter().for_each(|file_name| store.discard(file_name)),
         Err(error) => {
             recovery
                 .notes
                 .push(format!("{}: the cursor cannot be written: {error}", dir.display()));
         }
+    }
+    if intact && let Some(last) = shared.state().segments.back_mut() {
+        // Restarts would use up the stream's limit otherwise, a segment each. Without it being
+        // trimmed nothing is lost but space.
+        let _ = store.trim(last);
     }
     let shared = Arc::new(shared);
     Ok((Arc::clone(&shared), Writer::new(shared, store)))

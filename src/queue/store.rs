@@ -222,7 +222,11 @@ impl Store {
             self.retire_file(segment);
         }
         self.disk.sync_dir(&self.dir)?;
-        shared.state().spare_bytes = self.spare_bytes();
+        let mut state = shared.state();
+        state.spare_bytes = self.spare_bytes();
+        if state.condition == Condition::Full {
+            state.condition = Condition::Healthy;
+        }
         Ok(!released.is_empty())
     }
 
@@ -258,6 +262,14 @@ impl Store {
             }
             _ => {}
         }
+    }
+
+    /// Gives back the space behind the last frame of a segment that will not be written again.
+    pub(super) fn trim(&self, segment: &mut Segment) -> io::Result<()> {
+        let path = self.dir.join(segment.name.file_name());
+        self.disk.open(&path, Access::Write)?.truncate(segment.data_end)?;
+        segment.file_bytes = segment.data_end;
+        Ok(())
     }
 
     /// Creates what must be there before the disk is full.

@@ -269,6 +269,9 @@ impl Writer {
     /// Makes what is synced visible.
     fn publish(&mut self, attempt: &Attempt, sources: &[SourceId]) {
         let next = attempt.first + attempt.written as u64;
+        if attempt.active_is_fresh {
+            self.replace_empty(attempt.first);
+        }
         {
             let mut state = self.shared.state();
             for source in &sources[..attempt.written] {
@@ -296,6 +299,17 @@ impl Writer {
             *durable = next;
             grown
         });
+    }
+
+    /// A segment in which nothing was published before the last restart is replaced by the one
+    /// that begins with the same sequence.
+    fn replace_empty(&mut self, first: u64) {
+        let mut state = self.shared.state();
+        let Some(empty) = state.segments.pop_back_if(|last| last.name.base >= first) else {
+            return;
+        };
+        drop(state);
+        self.store.discard(&empty.name.file_name());
     }
 
     /// What happens to records for which there is no room.

@@ -177,6 +177,41 @@ fn a_power_cut_before_every_single_change_loses_nothing() {
     }
 }
 
+#[test]
+fn a_segment_that_was_begun_and_never_filled_is_replaced() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 3, 50);
+    queue.kill();
+    queue.open();
+    queue.disk.fail(Op::SyncDir, "", ErrorKind::Other, u64::MAX);
+    queue.disk.fail(Op::Remove, "00000000000000000003-", ErrorKind::Other, u64::MAX);
+    let record = queue.record("a", "refused");
+    assert_eq!(queue.append(vec![record]), vec![Err(AppendError::StorageFailed)]);
+    queue.kill();
+    queue.disk.heal();
+    queue.open();
+    assert_eq!(queue.shared().state().segments.len(), 2);
+    assert_eq!(queue.fill("a", 1, 50), vec![3]);
+    for record in queue.check() {
+        assert!(queue.acknowledge(record.sequence));
+    }
+    queue.tend();
+    let segments = queue.disk.paths();
+    let segments = segments.iter().filter(|path| path.to_string_lossy().ends_with(".seg"));
+    assert_eq!(segments.count(), 1);
+}
+
+#[test]
+fn restarts_do_not_use_up_the_limit() {
+    let mut queue = Harness::new(SMALL, OnFull::DropOldest);
+    for _ in 0..100 {
+        queue.fill("a", 1, 10);
+        queue.kill();
+        queue.open();
+    }
+    assert_eq!(queue.check().len(), 100);
+}
+
 /// The same story; reading stops when the power is off.
 fn story_until_the_cut(queue: &mut Harness) -> Vec<u64> {
     let limits = crate::queue::reader::Limits { records_max: 3, bytes_max: 100_000 };
