@@ -18,6 +18,9 @@ mod properties;
 mod reader;
 mod reason;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use decode::Decoder;
 pub(super) use encode::{ConnAck, PublishFrame, connack, disconnect, pingresp, suback, unsuback};
 pub(super) use encode::{puback, pubcomp, publish, pubrec, pubrel};

@@ -32,6 +32,8 @@ const READ_BYTES: usize = 64 * 1024;
 const OUT_BYTES: usize = 64 * 1024;
 /// Bytes of output at which reading pauses: a client that takes no answers is not asked for more.
 const OUT_PAUSE_BYTES: usize = 4 * OUT_BYTES;
+/// How long a client that was told why it is disconnected may take to hang up.
+const LINGER: Duration = Duration::from_secs(1);
 /// Buffers above this are given back when they are empty, so that an idle connection is small.
 const IDLE_BYTES: usize = 512;
 
@@ -95,6 +97,8 @@ pub(in crate::broker) struct Driver<S> {
     /// Nothing can be written any more.
     broken: bool,
     farewell: bool,
+    /// The farewell had something to say.
+    farewell_said: bool,
     detached: bool,
 }
 
@@ -119,6 +123,7 @@ impl<S> Driver<S> {
             ending: None,
             broken: false,
             farewell: false,
+            farewell_said: false,
             detached: false,
         }
     }
@@ -357,6 +362,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             };
             if let Some(reason) = reason {
                 codec::disconnect(self.link.version, reason, &mut self.out);
+                self.farewell_said = !self.out.is_empty();
             }
         }
         self.poll_write(cx);
@@ -392,6 +398,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Some(will) = due {
             let client_id = Some(self.session.client_id().clone());
             self.hub.publish_will(&self.session.source, client_id, *will).await;
+        }
+        if self.farewell_said && !self.broken {
+            // Closed with bytes unread, the socket would be reset, and the client might lose the
+            // reason that it was just sent. It has a moment to hang up itself.
+            let listening = self.discard_input();
+            let _ = tokio::time::timeout(LINGER, listening).await;
+        }
+    }
+
+    async fn discard_input(&mut self) {
+        loop {
+            let read = poll_fn(|cx| {
+                SCRATCH.with_borrow_mut(|scratch| {
+                    let mut buffer = ReadBuf::new(scratch);
+                    let read = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
+                    read.map_ok(|()| buffer.filled().len())
+                })
+            });
+            if !matches!(read.await, Ok(count) if count > 0) {
+                return;
+            }
         }
     }
 }
