@@ -9,6 +9,7 @@
 //! lets properties run over their length; its v3.1.1 side takes passwords for text. rumqttc is
 //! the other end in this module's tests.
 
+mod connect;
 mod decode;
 mod encode;
 mod frame;

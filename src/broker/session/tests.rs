@@ -162,9 +162,10 @@ fn a_client_that_stays_full_is_slow_until_half_of_its_outbox_is_sent() {
         side.taken(&index.to_string(), QoS::AtLeastOnce);
     }
     assert!(matches!(side.offer("x", QoS::AtLeastOnce), Offer::Full(_)));
-    side.now += PATIENCE - Duration::from_millis(1);
+    let over = side.now + PATIENCE;
+    side.now += PATIENCE / 2;
     assert!(!side.outbound.give_up(side.now), "patience is not over");
-    side.now += Duration::from_millis(1);
+    side.now = over;
     assert!(side.outbound.give_up(side.now));
     assert!(!side.outbound.give_up(side.now), "it is found slow once");
     assert!(matches!(side.offer("x", QoS::AtLeastOnce), Offer::Dropped(Drop::Slow)));
@@ -213,6 +214,11 @@ fn a_qos_2_id_is_taken_in_once_until_it_is_released() {
     assert_eq!(inbound.publish(5), Arrival::New);
     inbound.refuse(5);
     assert_eq!(inbound.publish(5), Arrival::New);
+    inbound.publish(6);
+    inbound.accept(6);
+    inbound.resume();
+    assert_eq!(inbound.publish(5), Arrival::New, "its fate was never decided");
+    assert_eq!(inbound.publish(6), Arrival::Repeated);
 }
 
 #[derive(Debug, Clone)]

@@ -49,7 +49,7 @@ struct TlsHouse {
     house: House,
     devices: Issuer,
     servers: Issuer,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl TlsHouse {
@@ -69,7 +69,7 @@ impl TlsHouse {
         let users = [user("pump", "secret")];
         let house = House::start(&[listener, loopback()], &users, &limits).await;
         let house = house.unwrap_or_else(|error| panic!("the broker does not start: {error}"));
-        Self { house, devices, servers, _directory: directory }
+        Self { house, devices, servers, directory }
     }
 
     async fn connect(&self, identity: Option<&Leaf>) -> std::io::Result<TlsStream<TcpStream>> {
@@ -180,7 +180,7 @@ async fn a_silent_connection_is_closed_in_time_at_a_tls_door_and_a_plain_one() {
 async fn a_reloaded_door_uses_its_new_certificate_and_keeps_the_old_one_if_the_new_is_no_good() {
     let tls = TlsHouse::new(false, Some(Authentication::Password)).await;
     let server = leaf(&tls.servers, "renewed");
-    let directory = tls._directory.path();
+    let directory = tls.directory.path();
     write_pem(directory, "server.key", "no key");
     assert!(tls.house.broker.reload_tls().is_err());
     tls.connect(None).await.expect("the old certificate is in force");

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use rumqttc::{QoS, mqttbytes::v4};
+use tokio::io::AsyncWriteExt;
 
 use super::{
-    harness::{House, eventually},
-    peer::{Peer, publish4},
+    super::connection::{Identity, open},
+    harness::{House, SOON, eventually},
+    peer::{Peer, connect4, publish4},
 };
 
 async fn publish(publisher: &mut Peer, count: u16) {
@@ -120,4 +122,30 @@ async fn two_clients_that_publish_to_each_other_without_reading_do_not_lock_the_
     }
     one.expect_pong().await;
     other.expect_pong().await;
+}
+
+#[tokio::test]
+async fn packets_that_were_read_while_answers_could_not_be_written_are_answered_later() {
+    // Odd sizes, so that a pause falls into the middle of what was read at once.
+    const PIPE_BYTES: usize = 1_001;
+    const PINGS: usize = 131_600;
+    let house = House::new().await;
+    let (client, server) = tokio::io::duplex(PIPE_BYTES);
+    let deadline = tokio::time::Instant::now() + SOON;
+    let hub = house.broker.hub().clone();
+    tokio::spawn(async move {
+        let driver = open(server, hub, Identity::Anonymous, deadline).await;
+        driver.expect("the CONNECT is good").run().await;
+    });
+    let mut peer = Peer::over(client);
+    peer.hello(&connect4("client")).await;
+    let pings = [0xc0, 0].repeat(PINGS);
+    // More than the broker holds for a client that reads nothing; the pipe takes the rest.
+    tokio::time::timeout(SOON, peer.stream.write_all(&pings))
+        .await
+        .expect("in time")
+        .expect("taken");
+    for _ in 0..PINGS {
+        peer.expect(v4::Packet::PingResp).await;
+    }
 }

@@ -1,6 +1,6 @@
 //! What only MQTT 5 knows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rumqttc::v5::mqttbytes::{QoS, v5};
 
@@ -8,6 +8,9 @@ use super::{
     harness::{House, eventually},
     peer::Peer,
 };
+
+/// A little more than the shortest life of a message.
+const LIFE: Duration = Duration::from_millis(1_050);
 
 fn publish(topic: &str, qos: QoS, id: u16, payload: &str) -> v5::Publish {
     let mut publish = v5::Publish::new(topic, qos, payload.to_owned(), None);
@@ -216,7 +219,8 @@ async fn a_session_lives_as_long_as_asked_and_a_message_no_longer_than_it_may() 
     puback(&mut publisher).await;
     publisher.send5(v5::Packet::Publish(publish("t", QoS::AtLeastOnce, 2, "lasting"))).await;
     puback(&mut publisher).await;
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let since = Instant::now();
+    eventually("the brief message's second is over", || since.elapsed() > LIFE).await;
     let mut peer = Peer::open(house.address()).await;
     let ack = peer.hello5("peer", false, |_, _| {}).await;
     assert!(ack.session_present);
