@@ -38,7 +38,7 @@ const PAYLOAD_BYTES: usize = 256;
 const ABSORBED: usize = 1_000_000;
 const IDLE_CONNECTIONS: usize = 1_000;
 /// What the whole run may take before it is called stuck.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Accepts everything at once, and passes it on.
 struct Open(Arc<Switchboard>);

@@ -72,7 +72,7 @@ impl Hub {
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => break,
-                _ = interval.tick() => self.sweep().await,
+                _ = interval.tick() => self.sweep(),
             }
         }
         // A connection that attaches after this sees the token itself.
@@ -81,7 +81,7 @@ impl Hub {
         }
     }
 
-    async fn sweep(&self) {
+    fn sweep(self: &Arc<Self>) {
         let now = Instant::now();
         let (ended, wills) = self.registry.sweep(now);
         self.counters.sessions_expired.add(ended.len() as u64);
@@ -89,9 +89,17 @@ impl Hub {
             debug!(client_id = &**session.client_id(), "the session has expired");
             self.forget(&session);
         }
-        for (source, will) in wills {
-            self.publish_will(&source, None, will).await;
-        }
         self.switchboard.forget_expired(now);
+        if wills.is_empty() {
+            return;
+        }
+        // Beside the house-keeping, as a full disk or a slow subscriber may hold them up. There
+        // are never more of them than sessions.
+        let hub = self.clone();
+        tokio::spawn(async move {
+            for (source, will) in wills {
+                hub.publish_will(&source, None, will).await;
+            }
+        });
     }
 }

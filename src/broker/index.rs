@@ -13,6 +13,9 @@ use super::{
     topic,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// A session's subscription at a node.
 #[derive(Debug)]
 pub(super) struct Entry {

@@ -152,8 +152,12 @@ impl Acceptor {
             }
             Some(tls) => {
                 tokio::spawn(async move {
-                    let handshake = tls.acceptor().accept(stream);
-                    let stream = match timeout_at(deadline, Box::pin(handshake)).await {
+                    let handshake = Box::pin(tls.acceptor().accept(stream));
+                    let shaken = tokio::select! {
+                        shaken = timeout_at(deadline, handshake) => shaken,
+                        () = presence.hub.shutdown.cancelled() => return,
+                    };
+                    let stream = match shaken {
                         Ok(Ok(stream)) => stream,
                         Ok(Err(error)) => return presence.refused_tls(peer, &error),
                         Err(_) => return presence.timed_out(peer),

@@ -26,6 +26,9 @@ mod switchboard;
 mod tls;
 pub(crate) mod topic;
 
+#[cfg(test)]
+mod tests;
+
 pub use auth::UserError;
 pub use counters::{BrokerCounters, BrokerSnapshot};
 pub use listener::ListenerError;

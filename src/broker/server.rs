@@ -122,6 +122,11 @@ impl Broker {
         self.switchboard.counters()
     }
 
+    #[cfg(test)]
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
     /// Sessions, connected or not.
     pub fn sessions(&self) -> usize {
         self.hub.registry.len()

@@ -121,3 +121,82 @@ pub(super) fn literal_prefix(filter: &str) -> &str {
         None => filter,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_name_has_neither_wildcards_nor_endless_length_or_depth() {
+        for good in ["a", "/", "a//b", "$SYS/x", "ä/€", " "] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        assert_eq!(check_name("a/+").unwrap_err().clause, "MQTT-3.3.2-2");
+        assert_eq!(check_name("a/b#").unwrap_err().clause, "MQTT-3.3.2-2");
+        assert_eq!(check_name("").unwrap_err().clause, "MQTT-4.7.3-1");
+        assert!(check_name(&"x".repeat(TOPIC_BYTES_MAX)).is_ok());
+        assert!(check_name(&"x".repeat(TOPIC_BYTES_MAX + 1)).is_err());
+        assert!(check_name(&"/".repeat(LEVELS_MAX - 1)).is_ok());
+        assert!(check_name(&"/".repeat(LEVELS_MAX)).is_err());
+    }
+
+    #[test]
+    fn a_filter_has_wildcards_only_as_whole_levels_and_hash_only_at_the_end() {
+        for good in ["#", "+", "a/+/b/#", "/+", "+/+", "$share/g/a/#", "$share/g/+", "$shared", "/"]
+        {
+            assert_eq!(check_filter(good), Ok(()), "{good}");
+        }
+        for (bad, clause) in [
+            ("", "MQTT-4.7.3-1"),
+            ("a/#/b", "MQTT-4.7.1-2"),
+            ("a#", "MQTT-4.7.1-2"),
+            ("##", "MQTT-4.7.1-2"),
+            ("a+", "MQTT-4.7.1-3"),
+            ("++/a", "MQTT-4.7.1-3"),
+            ("$share/g", "MQTT-4.8.2-1"),
+            ("$share//a", "MQTT-4.8.2-2"),
+            ("$share/g+/a", "MQTT-4.8.2-2"),
+            ("$share/g/", "MQTT-4.7.3-1"),
+            ("$share/g/a/#/b", "MQTT-4.7.1-2"),
+        ] {
+            assert_eq!(check_filter(bad).unwrap_err().clause, clause, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_specifications_own_examples_match_as_it_says() {
+        for (filter, topic, expected) in [
+            ("sport/tennis/player1/#", "sport/tennis/player1", true),
+            ("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true),
+            ("sport/#", "sport", true),
+            ("sport/tennis/+", "sport/tennis/player1/ranking", false),
+            ("sport/+", "sport", false),
+            ("sport/+", "sport/", true),
+            ("+/+", "/finance", true),
+            ("/+", "/finance", true),
+            ("+", "/finance", false),
+            ("#", "$SYS/a", false),
+            ("+/monitor/Clients", "$SYS/monitor/Clients", false),
+            ("$SYS/#", "$SYS/a", true),
+            ("$SYS/monitor/+", "$SYS/monitor/Clients", true),
+            ("a", "A", false),
+            ("a", "a/", false),
+        ] {
+            assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn what_matches_a_filter_begins_with_its_literal_prefix() {
+        for (filter, prefix) in [
+            ("a/b", "a/b"),
+            ("a/#", "a"),
+            ("a/+/c", "a"),
+            ("#", ""),
+            ("+/a", ""),
+            ("ab/c+", "ab/c"),
+        ] {
+            assert_eq!(literal_prefix(filter), prefix, "{filter}");
+        }
+    }
+}

@@ -3,6 +3,9 @@
 mod certificate;
 mod password;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use certificate::{CertificateError, identity as certificate_identity};
 pub use password::UserError;
 pub(super) use password::{Denied, Passwords};

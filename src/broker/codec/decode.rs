@@ -5,15 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Acknowledgement, Connect, Disconnect, Filter, Malformed, Packet, Publish, Reason,
-    RetainHandling, Subscribe, Unsubscribe, Version, Will, frame,
+    Acknowledgement, Disconnect, Filter, Malformed, Packet, Publish, Reason, RetainHandling,
+    Subscribe, Unsubscribe, Version, connect, frame,
     properties::{self, Allowed, Found},
     reader::Reader,
 };
 use crate::broker::{QoS, topic};
 
 const FLAGS: Malformed = Malformed::packet("the flags of the fixed header", "MQTT-2.2.2-2");
-const QOS_3: Malformed = Malformed::packet("QoS 3", "MQTT-3.3.1-4");
+pub(super) const QOS_3: Malformed = Malformed::packet("QoS 3", "MQTT-3.3.1-4");
 const ID_ZERO: Malformed = Malformed::protocol("a packet id of 0", "MQTT-2.3.1-1");
 const NO_FILTER: Malformed = Malformed::protocol("no topic filter", "MQTT-3.8.3-3");
 
@@ -60,7 +60,7 @@ impl Decoder {
             return Err(FLAGS);
         }
         match first >> 4 {
-            1 => connect(reader).map(|connect| Packet::Connect(Box::new(connect))),
+            1 => connect::connect(reader).map(|connect| Packet::Connect(Box::new(connect))),
             4 => self.acknowledgement(reader).map(Packet::PubAck),
             5 => self.acknowledgement(reader).map(Packet::PubRec),
             6 => self.acknowledgement(reader).map(Packet::PubRel),
@@ -213,7 +213,7 @@ fn auth(mut reader: Reader<'_>) -> Result<Packet, Malformed> {
     Ok(Packet::Auth)
 }
 
-fn qos(bits: u8) -> Result<QoS, Malformed> {
+pub(super) fn qos(bits: u8) -> Result<QoS, Malformed> {
     match bits {
         0 => Ok(QoS::AtMostOnce),
         1 => Ok(QoS::AtLeastOnce),
@@ -229,115 +229,11 @@ fn packet_id(reader: &mut Reader<'_>) -> Result<u16, Malformed> {
     }
 }
 
-fn check_response_topic(found: &Found) -> Result<(), Malformed> {
+pub(super) fn check_response_topic(found: &Found) -> Result<(), Malformed> {
     match &found.message.response_topic {
         Some(topic) => {
             topic::check_name(topic).map_err(|error| Malformed { clause: "MQTT-3.3.2-14", ..error })
         }
         None => Ok(()),
     }
-}
-
-fn connect(mut reader: Reader<'_>) -> Result<Connect, Malformed> {
-    let version = version(&mut reader)?;
-    let flags = ConnectFlags(reader.u8()?);
-    flags.check(version)?;
-    let keep_alive = reader.u16()?;
-    let found = match version {
-        Version::V311 => Found::default(),
-        Version::V5 => properties::read(&mut reader, Allowed::CONNECT)?,
-    };
-    let client_id = reader.string()?;
-    if client_id.is_empty() && version == Version::V311 && !flags.clean() {
-        return Err(Malformed::protocol("an empty client id with a kept session", "MQTT-3.1.3-8")
-            .because(Reason::CLIENT_ID_INVALID));
-    }
-    let will = if flags.will() { Some(will(&mut reader, version, flags)?) } else { None };
-    let user_name = if flags.user_name() { Some(reader.string()?) } else { None };
-    let password = if flags.password() { Some(reader.bytes()?) } else { None };
-    reader.end()?;
-    Ok(Connect {
-        version,
-        clean_start: flags.clean(),
-        keep_alive,
-        client_id,
-        will,
-        user_name,
-        password,
-        session_expiry: found.session_expiry,
-        receive_max: found.receive_max,
-        packet_bytes_max: found.packet_bytes_max,
-        authentication_method: found.authentication_method,
-    })
-}
-
-fn version(reader: &mut Reader<'_>) -> Result<Version, Malformed> {
-    const NAME: Malformed = Malformed::protocol("a protocol name that is not MQTT", "MQTT-3.1.2-1");
-    const LEVEL: Malformed =
-        Malformed::protocol("a protocol level that is neither 4 nor 5", "MQTT-3.1.2-2");
-    match reader.str()? {
-        "MQTT" => {}
-        "MQIsdp" => return Err(NAME.because(Reason::UNSUPPORTED_VERSION)),
-        _ => return Err(NAME),
-    }
-    match reader.u8()? {
-        4 => Ok(Version::V311),
-        5 => Ok(Version::V5),
-        _ => Err(LEVEL.because(Reason::UNSUPPORTED_VERSION)),
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct ConnectFlags(u8);
-
-impl ConnectFlags {
-    fn check(self, version: Version) -> Result<(), Malformed> {
-        if self.0 & 1 != 0 {
-            return Err(Malformed::packet("the reserved flag of CONNECT", "MQTT-3.1.2-3"));
-        }
-        if !self.will() && self.0 & 0b0011_1000 != 0 {
-            return Err(Malformed::packet("will flags without a will", "MQTT-3.1.2-11"));
-        }
-        if self.0 & 0b1_1000 == 0b1_1000 {
-            return Err(Malformed { clause: "MQTT-3.1.2-14", ..QOS_3 });
-        }
-        if version == Version::V311 && self.password() && !self.user_name() {
-            return Err(Malformed::packet("a password without a user name", "MQTT-3.1.2-22"));
-        }
-        Ok(())
-    }
-
-    fn clean(self) -> bool {
-        self.0 & 0b10 != 0
-    }
-
-    fn will(self) -> bool {
-        self.0 & 0b100 != 0
-    }
-
-    fn password(self) -> bool {
-        self.0 & 0b0100_0000 != 0
-    }
-
-    fn user_name(self) -> bool {
-        self.0 & 0b1000_0000 != 0
-    }
-}
-
-fn will(reader: &mut Reader<'_>, version: Version, flags: ConnectFlags) -> Result<Will, Malformed> {
-    let found = match version {
-        Version::V311 => Found::default(),
-        Version::V5 => properties::read(reader, Allowed::WILL)?,
-    };
-    check_response_topic(&found)?;
-    let name = reader.str()?;
-    topic::check_name(name)?;
-    Ok(Will {
-        topic: Arc::from(name),
-        payload: reader.bytes()?,
-        qos: qos((flags.0 >> 3) & 0b11)?,
-        retain: flags.0 & 0b10_0000 != 0,
-        delay: found.will_delay.unwrap_or(0),
-        properties: found.into_message(),
-    })
 }

@@ -188,9 +188,10 @@ pub(in crate::broker) fn pingresp(out: &mut BytesMut) {
     out.extend_from_slice(&[0xd0, 0]);
 }
 
-/// DISCONNECT, which a server may only send in MQTT 5; nothing in 3.1.1.
+/// DISCONNECT, which a server may only send in MQTT 5; nothing in 3.1.1. It carries its empty
+/// properties, as some clients cannot read it without.
 pub(in crate::broker) fn disconnect(version: Version, reason: Reason, out: &mut BytesMut) {
     if version == Version::V5 {
-        out.extend_from_slice(&[0xe0, 1, reason.0]);
+        out.extend_from_slice(&[0xe0, 2, reason.0, 0]);
     }
 }

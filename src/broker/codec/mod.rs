@@ -9,6 +9,7 @@
 //! lets properties run over their length; its v3.1.1 side takes passwords for text. rumqttc is
 //! the other end in this module's tests.
 
+mod connect;
 mod decode;
 mod encode;
 mod frame;
@@ -17,6 +18,9 @@ mod packet;
 mod properties;
 mod reader;
 mod reason;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) use decode::Decoder;
 pub(super) use encode::{ConnAck, PublishFrame, connack, disconnect, pingresp, suback, unsuback};

@@ -14,14 +14,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
-use tracing::{debug, info, warn};
 
 use super::{
+    ending::End,
     intake::Intake,
     pace::{Overdue, Pace},
 };
 use crate::broker::{
-    codec::{self, Decoder, Malformed, Reason, Will},
+    codec::{Decoder, Will},
     hub::Hub,
     session::{Link, Session, Signals},
 };
@@ -37,7 +37,7 @@ const IDLE_BYTES: usize = 512;
 
 thread_local! {
     // Reading goes through one buffer per thread; a connection only keeps a packet's beginning.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+    pub(super) static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
 /// What [`super::open()`] found out.
@@ -53,23 +53,6 @@ pub(super) struct Opened {
     pub out: BytesMut,
 }
 
-/// Why a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// DISCONNECT came; `true` where the will is to be published all the same.
-    Disconnect(bool),
-    /// The client closed it, or the network broke.
-    Lost,
-    /// The client broke the protocol.
-    Malformed(Malformed),
-    /// A message was refused, which MQTT 3.1.1 can only say by closing.
-    Refused,
-    KeepAlive,
-    WriteTimeout,
-    TakenOver,
-    Shutdown,
-}
-
 /// A running connection.
 pub(in crate::broker) struct Driver<S> {
     pub(super) io: S,
@@ -77,25 +60,29 @@ pub(in crate::broker) struct Driver<S> {
     pub(super) session: Arc<Session>,
     pub(super) link: Link,
     pub(super) decoder: Decoder,
-    /// The beginning of a packet, or packets that wait for room in the intake.
+    /// The beginning of a packet, or packets that wait until more is wanted.
     input: BytesMut,
+    /// `input` may hold whole packets.
+    stalled: bool,
     pub(super) out: BytesMut,
     /// Written, but perhaps still in TLS's hands.
-    unflushed: bool,
+    pub(super) unflushed: bool,
     pub(super) intake: Intake,
     /// The client's messages at QoS 1 and 2 that are not settled [MQTT-3.3.4-7].
     pub(super) unsettled: usize,
     pub(super) aliases: Vec<Option<Arc<str>>>,
-    pace: Pace,
+    pub(super) pace: Pace,
     /// Something may be sent from the outbox.
     pub(super) fill: bool,
     pub(super) keep: Duration,
     pub(super) will: Option<Box<Will>>,
     pub(super) ending: Option<End>,
     /// Nothing can be written any more.
-    broken: bool,
-    farewell: bool,
-    detached: bool,
+    pub(super) broken: bool,
+    pub(super) farewell: bool,
+    /// The farewell had something to say.
+    pub(super) farewell_said: bool,
+    pub(super) detached: bool,
 }
 
 impl<S> Driver<S> {
@@ -107,6 +94,7 @@ impl<S> Driver<S> {
             link: opened.link,
             decoder: opened.decoder,
             input: opened.input,
+            stalled: true,
             out: opened.out,
             unflushed: false,
             intake: Intake::default(),
@@ -119,6 +107,7 @@ impl<S> Driver<S> {
             ending: None,
             broken: false,
             farewell: false,
+            farewell_said: false,
             detached: false,
         }
     }
@@ -130,7 +119,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.hub.shutdown.is_cancelled() {
             self.end(End::Shutdown);
         }
-        self.parse_input();
         poll_fn(|cx| self.poll(cx)).await;
         Box::pin(self.finish()).await;
     }
@@ -155,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
         while !self.out.is_empty() && !self.broken {
             match Pin::new(&mut self.io).poll_write(cx, &self.out) {
@@ -193,11 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn poll_intake(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = self.intake.poll_delivered(cx).is_ready();
-        if self.intake.submit(&self.hub.door, &self.session.source) {
-            progress = true;
-            // The intake has room again for packets that were read already.
-            self.parse_input();
-        }
+        progress |= self.intake.submit(&self.hub.door, &self.session.source);
         if let Poll::Ready(decided) = self.intake.poll_decided(cx) {
             let accepted = self.acknowledge(decided);
             // The acknowledgements leave before the subscribers' turn.
@@ -232,6 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.pace.heard(Instant::now());
             return false;
         }
+        if self.stalled {
+            self.parse_input();
+            return true;
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
@@ -258,9 +246,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn parse_input(&mut self) {
-        if self.input.is_empty() {
-            return;
-        }
         let mut input = std::mem::take(&mut self.input);
         let parsed = self.parse(&input);
         input.advance(parsed);
@@ -269,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Handles whole packets while the intake has room; how many bytes they were.
+    /// Handles whole packets while more are wanted; how many bytes they were.
     fn parse(&mut self, bytes: &[u8]) -> usize {
         let mut parsed = 0;
         while self.wants_more() {
@@ -278,10 +263,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     parsed += size;
                     self.handle(packet);
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    self.stalled = false;
+                    return parsed;
+                }
                 Err(malformed) => self.end(End::Malformed(malformed)),
             }
         }
+        self.stalled = true;
         parsed
     }
 
@@ -314,98 +303,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.broken = true;
         self.pace.written();
         self.end(End::Lost);
-    }
-
-    /// Begins the end; the first reason counts.
-    pub(super) fn end(&mut self, end: End) {
-        if self.ending.is_some() {
-            return;
-        }
-        self.ending = Some(end);
-        self.pace.end();
-        let device = &*self.session.source.0;
-        let client_id = &**self.session.client_id();
-        match end {
-            End::Disconnect(_) => debug!(device, client_id, "disconnected"),
-            End::Lost => info!(device, client_id, "the connection was lost"),
-            End::Malformed(error) => {
-                self.hub.counters.protocol_errors.add(1);
-                warn!(device, client_id, %error, "closed for breaking the protocol");
-            }
-            // Logged with the message's topic where it was refused.
-            End::Refused => {}
-            End::KeepAlive => info!(device, client_id, "closed for silence"),
-            End::WriteTimeout => info!(device, client_id, "closed: it takes nothing"),
-            End::TakenOver => {
-                self.hub.counters.takeovers.add(1);
-                info!(device, client_id, "closed for a newer connection of this client id");
-            }
-            End::Shutdown => debug!(device, client_id, "closed: the broker stops"),
-        }
-    }
-
-    /// Says why, where the version knows a way, and closes.
-    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.farewell {
-            self.farewell = true;
-            let reason = match self.ending {
-                Some(End::Malformed(malformed)) => Some(malformed.reason),
-                Some(End::KeepAlive) => Some(Reason::KEEP_ALIVE_TIMEOUT),
-                Some(End::TakenOver) => Some(Reason::SESSION_TAKEN_OVER),
-                Some(End::Shutdown) => Some(Reason::SERVER_SHUTTING_DOWN),
-                _ => None,
-            };
-            if let Some(reason) = reason {
-                codec::disconnect(self.link.version, reason, &mut self.out);
-            }
-        }
-        self.poll_write(cx);
-        if self.broken {
-            return Poll::Ready(());
-        }
-        if !self.out.is_empty() || self.unflushed {
-            return Poll::Pending;
-        }
-        // Whether the other end hears the close changes nothing.
-        match Pin::new(&mut self.io).poll_shutdown(cx) {
-            Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => {
-                self.pace.blocked();
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Lets go of the session; publishes the will where it is due.
-    async fn finish(mut self) {
-        self.detached = true;
-        let will = self
-            .will
-            .take()
-            .filter(|_| !matches!(self.ending, Some(End::Disconnect(false) | End::Shutdown)));
-        let now = Instant::now();
-        let will = will.map(|will| (now + Duration::from_secs(will.delay.into()), will));
-        let (ended, due) = self.hub.registry.detach(&self.session, self.keep, will, now);
-        if ended {
-            self.hub.forget(&self.session);
-        }
-        if let Some(will) = due {
-            let client_id = Some(self.session.client_id().clone());
-            self.hub.publish_will(&self.session.source, client_id, *will).await;
-        }
-    }
-}
-
-/// A driver that is dropped in the middle (the runtime ends, or a panic) lets go of its session
-/// all the same.
-impl<S> Drop for Driver<S> {
-    fn drop(&mut self) {
-        if !self.detached {
-            let now = Instant::now();
-            let (ended, _) = self.hub.registry.detach(&self.session, self.keep, None, now);
-            if ended {
-                self.hub.forget(&self.session);
-            }
-        }
     }
 }

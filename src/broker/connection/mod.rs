@@ -5,6 +5,7 @@
 //! disk, or to a slow subscriber, never keeps the client's own acknowledgements from being read.
 
 mod driver;
+mod ending;
 mod intake;
 mod open;
 mod pace;

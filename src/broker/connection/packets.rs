@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{info, warn};
 
-use super::{
-    driver::{Driver, End},
-    intake::Decided,
-    open::TOPIC_ALIAS_MAX,
-};
+use super::{driver::Driver, ending::End, intake::Decided, open::TOPIC_ALIAS_MAX};
 use crate::{
     broker::{
         Message, QoS,

@@ -48,6 +48,11 @@ impl Inbound {
         self.received.remove(&id);
     }
 
+    /// A new connection: what was never decided is not on its way any more.
+    pub fn resume(&mut self) {
+        self.received.retain(|_, phase| *phase == Phase::Durable);
+    }
+
     /// PUBREL came. Whether the id was known. One that is still pending stays: its sender has no
     /// PUBREC yet and may not release it.
     pub fn release(&mut self, id: u16) -> bool {

@@ -12,6 +12,9 @@ mod registry;
 mod shared;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use delivery::{Delivery, Routed};
 pub(super) use inbound::{Arrival, Inbound};
 pub(super) use outbound::{Bounds, Drop, Filled, Link, Offer, Outbound};

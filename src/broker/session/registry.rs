@@ -120,6 +120,7 @@ impl Registry {
                 // [MQTT-3.1.3-9]: a will that waited is not sent when its client is back.
                 state.will = None;
                 state.outbound.connect();
+                state.inbound.resume();
                 drop(state);
                 session.clear_signals();
                 let session = session.clone();
