@@ -10,8 +10,6 @@ mod master;
 mod pick;
 mod poll;
 mod reading;
-#[cfg(test)]
-mod tests;
 mod write;
 
 pub(crate) use master::Master;

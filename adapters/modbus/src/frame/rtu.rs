@@ -75,6 +75,11 @@ impl RtuReceiver {
         Discarded { bytes: self.discarded.bytes + rest, ..self.discarded }
     }
 
+    #[cfg(test)]
+    pub(super) fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Removes our own request from what was received. Where no echo is expected it is removed
     /// as well, unless it is what the answer must look like.
     fn strip_echo(&mut self, query: &Query) {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -42,7 +42,6 @@ pub fn pty() -> (SerialStream, SerialStream, String) {
 pub struct Wire {
     pub path: String,
     echo: Arc<AtomicBool>,
-    requests: Arc<AtomicU64>,
     task: JoinHandle<()>,
     _near: SerialStream,
 }
@@ -52,25 +51,15 @@ impl Wire {
     pub fn new(faults: Faults) -> (Self, SerialStream) {
         let (to_master, near, path) = pty();
         let (to_server, server) = SerialStream::pair().unwrap();
-        let (echo, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let middle = Middle {
-            faults,
-            echo: Arc::clone(&echo),
-            requests: Arc::clone(&requests),
-            pace: Duration::ZERO,
-        };
+        let echo = Arc::new(AtomicBool::new(false));
+        let middle = Middle { faults, echo: Arc::clone(&echo) };
         let task = tokio::spawn(middle.carry(to_master, to_server));
-        (Self { path, echo, requests, task, _near: near }, server)
+        (Self { path, echo, task, _near: near }, server)
     }
 
     /// Whether the line returns to the master what it sends.
     pub fn set_echo(&self, echo: bool) {
         self.echo.store(echo, SeqCst);
-    }
-
-    /// How many requests the master has sent.
-    pub fn requests(&self) -> u64 {
-        self.requests.load(SeqCst)
     }
 }
 
@@ -83,8 +72,6 @@ impl Drop for Wire {
 struct Middle {
     faults: Faults,
     echo: Arc<AtomicBool>,
-    requests: Arc<AtomicU64>,
-    pace: Duration,
 }
 
 impl Middle {
@@ -92,14 +79,13 @@ impl Middle {
         let (mut from_master, master) = split(to_master);
         let (mut from_server, mut server) = split(to_server);
         let (answers, queue) = mpsc::channel(64);
-        let writer = tokio::spawn(write_all(queue, master));
-        let mut last_answers = HashMap::new();
-        while let Some(request) = request(&mut from_master).await {
-            self.requests.fetch_add(1, SeqCst);
+        let _writer = tokio::spawn(write_all(queue, master));
+        let (mut last_answers, mut unread) = (HashMap::new(), Vec::new());
+        loop {
+            let request = request(&mut from_master, &mut unread).await;
             if self.echo.load(SeqCst) {
                 answers.send(request.clone()).await.unwrap();
             }
-            sleep(self.pace).await;
             server.write_all(&request).await.unwrap();
             let Some(answer) = answer(&mut from_server).await else { continue };
             let fault = self.faults.decide(&request);
@@ -118,7 +104,6 @@ impl Middle {
                 deliver(&answers, answer, fault).await;
             }
         }
-        writer.abort();
     }
 }
 
@@ -164,21 +149,21 @@ async fn deliver(answers: &mpsc::Sender<Vec<u8>>, mut answer: Vec<u8>, fault: Fa
     let _gone = answers.send(answer).await;
 }
 
-/// One whole request of the master; `None` once the line is gone.
-async fn request(from_master: &mut ReadHalf<SerialStream>) -> Option<Vec<u8>> {
-    let mut request = Vec::new();
+/// One whole request of the master; what follows it stays in `unread`.
+async fn request(from_master: &mut ReadHalf<SerialStream>, unread: &mut Vec<u8>) -> Vec<u8> {
     let mut chunk = [0; 256];
     loop {
+        let whole = (4..=unread.len()).find(|length| crc(&unread[..*length]) == 0);
+        if let Some(length) = whole {
+            return unread.drain(..length).collect();
+        }
         match from_master.read(&mut chunk).await {
             Ok(0) | Err(_) => {
                 // Between two masters the line has no other end for a while.
                 sleep(Duration::from_millis(5)).await;
-                request.clear();
+                unread.clear();
             }
-            Ok(bytes) => request.extend_from_slice(&chunk[..bytes]),
-        }
-        if request.len() > 3 && crc(&request) == 0 {
-            return Some(request);
+            Ok(bytes) => unread.extend_from_slice(&chunk[..bytes]),
         }
     }
 }
