@@ -4,6 +4,9 @@
 //! neither can be made to panic by what a line carries. Around them [`Serial`] owns the port:
 //! it opens it, opens it again after an unplug, polls, writes commands, and hands readings on.
 //!
+//! `devices/` has a configuration for each of several common devices, tested against what they
+//! send.
+//!
 //! What is never done: a damaged frame never becomes a value, two frames are never joined
 //! across a gap, and nothing is dropped without a counter.
 
