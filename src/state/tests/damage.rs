@@ -136,6 +136,33 @@ fn overwrite(path: &Path, at: u64, length: usize, change: impl Fn(u8) -> u8) {
     file.write_all_at(&bytes, at).unwrap();
 }
 
+/// What sled would do if it lost or mixed up rows without noticing.
+fn behind_its_back(dir: &Path, change: impl Fn(&sled::Db)) {
+    let db = sled::open(dir.join("state")).unwrap();
+    change(&db);
+    db.flush().unwrap();
+}
+
+#[test]
+fn rows_that_sled_lost_or_changed_in_silence_are_noticed() {
+    type Change = fn(&sled::Db);
+    let changes: [(&str, Change); 3] = [
+        ("a row lost", |db| drop(db.pop_max().unwrap())),
+        ("a row changed", |db| {
+            let (key, value) = db.last().unwrap().unwrap();
+            let changed: Vec<u8> = value.iter().map(|byte| byte ^ 4).collect();
+            db.insert(key, changed).unwrap();
+        }),
+        ("the account of the rows lost", |db| drop(db.pop_min().unwrap())),
+    ];
+    let original = crashed_store();
+    for (what, change) in changes {
+        let damaged = copy_of(original.path());
+        behind_its_back(damaged.path(), change);
+        assert_eq!(open_damaged(damaged.path(), what), RecoveryOutcome::Rebuilt);
+    }
+}
+
 #[test]
 fn a_store_whose_folder_is_gone_comes_back_from_its_export() {
     let dir = crashed_store();

@@ -3,7 +3,8 @@
 use std::{
     fs::File,
     io,
-    sync::atomic::{AtomicBool, Ordering},
+    os::unix::fs::MetadataExt,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Instant,
 };
 
@@ -80,19 +81,22 @@ fn a_store_that_another_process_holds_is_not_taken_for_damaged() {
 }
 
 #[test]
-fn every_write_is_synced_before_it_is_acknowledged() {
-    static SYNCED: AtomicBool = AtomicBool::new(false);
+fn every_write_is_synced_to_the_db_file_before_it_is_acknowledged() {
+    /// The inode that was synced last.
+    static SYNCED: AtomicU64 = AtomicU64::new(0);
     fn sync(file: &File) -> io::Result<()> {
-        SYNCED.store(true, Ordering::SeqCst);
-        file.sync_data()
+        file.sync_data()?;
+        SYNCED.store(file.metadata()?.ino(), Ordering::SeqCst);
+        Ok(())
     }
     let dir = TempDir::new().unwrap();
     block_on(async {
         let (state, _) = State::open(dir.path(), Options { sync, ..options() });
+        let db_file = fs::metadata(dir.path().join("state/db")).unwrap().ino();
         for number in 0..10 {
-            SYNCED.store(false, Ordering::SeqCst);
+            SYNCED.store(0, Ordering::SeqCst);
             put(&state, number).await;
-            assert!(SYNCED.load(Ordering::SeqCst), "{number}");
+            assert_eq!(SYNCED.load(Ordering::SeqCst), db_file, "{number}");
         }
     });
 }
