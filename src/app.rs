@@ -20,11 +20,7 @@ use crate::{
     ingest::{Door, Ingest, Route, Routes},
     queue::{self, Queue},
     state::{self, State},
-    uplink::{
-        Uplink,
-        profile::Profile,
-        topic::Template,
-    },
+    uplink::{Uplink, profile::Profile, topic::Template},
 };
 use adapters::Adapters;
 pub use error::AppError;
@@ -99,7 +95,9 @@ impl Gateway {
     async fn stop(mut self) {
         self.doors.cancel();
         if !self.broker.drained(DRAIN_DEADLINE).await {
-            tracing::warn!("some devices were still at it and were cut off; what was not acknowledged they send again");
+            tracing::warn!(
+                "some devices were still at it and were cut off; what was not acknowledged they send again"
+            );
         }
         finish(&mut self.door_tasks, "adapters").await;
         self.links.cancel();
@@ -125,7 +123,8 @@ async fn open_stores(
         let (state, report) = State::open(&data_dir, state::Options::default());
         Ok::<_, queue::OpenError>((queue, recovery, state, report))
     });
-    let (queue, recovery, state, report) = opened.await.expect("opening the stores does not panic")?;
+    let (queue, recovery, state, report) =
+        opened.await.expect("opening the stores does not panic")?;
     for line in recovery.lines() {
         tracing::warn!("queue: {line}");
     }

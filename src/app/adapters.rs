@@ -47,7 +47,11 @@ impl Adapters {
         for device in adapter.devices() {
             self.commands.insert(device, sender.clone());
         }
-        tracing::debug!("{kind} adapter {} has {} devices", adapter.name(), adapter.devices().len());
+        tracing::debug!(
+            "{kind} adapter {} has {} devices",
+            adapter.name(),
+            adapter.devices().len()
+        );
         self.adapters.push((kind, adapter, receiver));
     }
 

@@ -32,7 +32,10 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
         }
     };
     if args.json {
-        println!("{}", serde_json::to_string(&ledger).expect("a ledger holds only names and counts"));
+        println!(
+            "{}",
+            serde_json::to_string(&ledger).expect("a ledger holds only names and counts")
+        );
     } else {
         print!("{}", table(&ledger));
     }
@@ -41,11 +44,21 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
 
 /// The ledger as a table, one line per source and a sum per stream.
 pub(crate) fn table(ledger: &Ledger) -> String {
-    let mut lines = vec![[
-        "stream", "source", "accepted", "delivered", "queued", "expired", "evicted", "damaged",
-        "refused", "balance",
-    ]
-    .map(str::to_owned)];
+    let mut lines = vec![
+        [
+            "stream",
+            "source",
+            "accepted",
+            "delivered",
+            "queued",
+            "expired",
+            "evicted",
+            "damaged",
+            "refused",
+            "balance",
+        ]
+        .map(str::to_owned),
+    ];
     for stream in &ledger.streams {
         for source in &stream.sources {
             lines.push(line(&stream.stream, &source.source, &source.counts));

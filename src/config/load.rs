@@ -6,8 +6,7 @@ use config::{ConfigError, Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, Problem, Problems,
-    layers,
+    Config, Problem, Problems, layers,
     schema::{SECTIONS, nearest},
 };
 
@@ -158,8 +157,7 @@ impl Sections {
             Ok(table) => Some(table),
             Err(error) => {
                 let inner = in_brackets(&track.path().to_string());
-                let key =
-                    if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
+                let key = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
                 self.problems.push(misfit(origin, key, &error));
                 None
             }

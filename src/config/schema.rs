@@ -1,6 +1,9 @@
 //! The whole configuration, and the keys of each of its tables.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Commands, Gateway, Limits, Listener, ListenerTls, Log, Route, Stream, Uplink, User,

@@ -48,11 +48,8 @@ impl Routes {
     /// Where a message goes; `None` if it stays on this side.
     pub fn destination(&self, topic: &str, payload_bytes: usize) -> Option<Destination> {
         let route = self.routes.iter().find(|route| topic::matches(&route.from, topic))?;
-        let expanded = route.to.expand(&Values {
-            gateway: &self.gateway,
-            topic,
-            stream: &route.stream_name,
-        });
+        let expanded =
+            route.to.expand(&Values { gateway: &self.gateway, topic, stream: &route.stream_name });
         let topic = if !self.limits.admit_payload(payload_bytes) {
             Err(Refusal::PayloadTooLarge)
         } else if !self.limits.admit_topic(&expanded) {

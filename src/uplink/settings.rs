@@ -54,11 +54,7 @@ pub type Fingerprint = Option<(SystemTime, u64)>;
 
 /// Everything that is wrong with the uplink's configuration itself; its certificate files are
 /// [`super::tls::inspect`]'s.
-pub fn check(
-    config: &config::Uplink,
-    gateway: &str,
-    commands: &config::Commands,
-) -> Vec<Problem> {
+pub fn check(config: &config::Uplink, gateway: &str, commands: &config::Commands) -> Vec<Problem> {
     Settings::new(config, gateway, commands).err().map_or(Vec::new(), |error| error.problems)
 }
 

@@ -53,7 +53,9 @@ fn device_names(config: &Config) -> Vec<(String, String)> {
     });
     let serial = config.serial.iter().enumerate();
     modbus
-        .chain(serial.map(|(i, line)| (format!("serial[{i}].device"), line.device_name().to_owned())))
+        .chain(
+            serial.map(|(i, line)| (format!("serial[{i}].device"), line.device_name().to_owned())),
+        )
         .collect()
 }
 

@@ -68,8 +68,7 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ("commands.pending_max", config.commands.pending_max),
     ];
     for (name, value) in positive {
-        let key =
-            if name.contains('.') { name.to_owned() } else { format!("limits.{name}") };
+        let key = if name.contains('.') { name.to_owned() } else { format!("limits.{name}") };
         require(problems, value > 0, key, "nothing would work with 0", "use 1 or more");
     }
 }
