@@ -9,7 +9,7 @@ mod supervisor;
 use std::{fs, sync::Arc, time::Duration};
 
 use sd_notify::NotifyState;
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,11 +30,21 @@ use health::{Health, notify};
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Runs the gateway until `stop` is cancelled, and then takes it down without losing anything.
-pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AppError> {
+/// Each notice on `reload` makes it read the listeners' certificates again.
+pub async fn run(
+    config: Config,
+    stop: CancellationToken,
+    reload: Arc<Notify>,
+) -> Result<(), AppError> {
     let gateway = Gateway::start(&config).await?;
     notify(&[NotifyState::Ready]);
     tracing::info!("{} is ready", config.gateway.id);
-    stop.cancelled().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = reload.notified() => gateway.reload(),
+        }
+    }
     notify(&[NotifyState::Stopping]);
     gateway.stop().await;
     Ok(())
@@ -90,6 +100,13 @@ impl Gateway {
         let health = Health::new(broker.clone(), queue.clone(), uplink);
         link_tasks.spawn(health.watch(links.clone()));
         Ok(Self { broker, queue, state, doors, links, door_tasks, link_tasks })
+    }
+
+    fn reload(&self) {
+        match self.broker.reload_tls() {
+            Ok(()) => tracing::info!("the listeners' certificates were read again"),
+            Err(error) => tracing::error!("{error}; what was in force stays in force"),
+        }
     }
 
     async fn stop(mut self) {

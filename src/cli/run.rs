@@ -1,6 +1,11 @@
 //! `holdfast run`
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::Arc;
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, Exit, logging};
@@ -31,7 +36,7 @@ pub(super) fn run(args: &ConfigArgs) -> Exit {
     let stop = CancellationToken::new();
     let result = runtime.block_on(async {
         stop_on_signals(&stop)?;
-        app::run(loaded.config, stop).await
+        app::run(loaded.config, stop, reload_on_hangup()?).await
     });
     match result {
         Ok(()) => Exit::Success,
@@ -50,6 +55,20 @@ fn checked(args: &ConfigArgs) -> Result<Loaded, Problems> {
     } else {
         Err(Problems(problems).located(args.config.display().to_string()))
     }
+}
+
+/// SIGHUP asks to read the listeners' certificates again; the uplink's are read anew for every
+/// connection anyway.
+fn reload_on_hangup() -> Result<Arc<Notify>, AppError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
+    let reload = Arc::new(Notify::new());
+    let asked = reload.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            asked.notify_one();
+        }
+    });
+    Ok(reload)
 }
 
 /// SIGTERM and SIGINT ask for a graceful stop; a second one ends the process at once.

@@ -101,7 +101,13 @@ pub(super) fn tables() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("route", fields::<Route>()),
         ("commands", fields::<Commands>()),
         ("modbus", fields::<holdfast_modbus::Config>()),
+        ("modbus.device", fields::<holdfast_modbus::Device>()),
+        ("modbus.device.point", fields::<holdfast_modbus::Point>()),
         ("serial", fields::<holdfast_serial::Config>()),
+        ("serial.frame", fields::<holdfast_serial::Frame>()),
+        ("serial.parser", fields::<holdfast_serial::Parser>()),
+        ("serial.point", fields::<holdfast_serial::PointConfig>()),
+        ("serial.point.require", fields::<holdfast_serial::Require>()),
     ])
 }
 

@@ -130,14 +130,17 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::load;
 
     #[tokio::test]
     async fn the_demos_configuration_fits_the_schema() {
         let plant = Plant::start().await.unwrap();
         let cloud = "127.0.0.1:8883".parse().unwrap();
         let text = configuration(Path::new("/a \"quoted\" folder"), "gw", cloud, &plant);
-        let config: Config = toml::from_str(&text).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("holdfast.toml");
+        std::fs::write(&file, text).unwrap();
+        let config = load(&file, &[]).unwrap_or_else(|problems| panic!("{problems}")).config;
         assert_eq!(config.gateway.data_dir, Path::new("/a \"quoted\" folder/data"));
         assert_eq!(config.modbus.len(), 2);
         for bus in config.modbus {

@@ -32,6 +32,7 @@ const POLL: Duration = Duration::from_millis(2);
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// A clock that goes with the real one, and can be moved.
+#[derive(Debug)]
 pub(super) struct Time {
     base: Instant,
     pub(super) boot: AtomicU64,
