@@ -113,6 +113,21 @@ async fn a_qos_2_message_sent_again_is_taken_in_once() {
 }
 
 #[tokio::test]
+async fn a_qos_2_message_sent_again_while_it_is_at_the_door_gets_one_answer() {
+    let house = House::new().await;
+    let mut publisher = Peer::clean(house.address(), "publisher").await;
+    for _ in 0..3 {
+        publisher.send(publish4("held/t", QoS::ExactlyOnce, 5, "x")).await;
+    }
+    publisher.expect_nothing().await;
+    house.door.gate.add_permits(3);
+    publisher.expect(v4::Packet::PubRec(v4::PubRec::new(5))).await;
+    publisher.expect_nothing().await;
+    assert_eq!(house.submitted(), ["held/t"]);
+    assert_eq!(house.counts().received_again, 2);
+}
+
+#[tokio::test]
 async fn a_qos_2_message_still_at_the_door_when_its_client_comes_back_is_taken_in_once() {
     let house = House::new().await;
     let (mut publisher, _) = Peer::kept(house.address(), "publisher").await;

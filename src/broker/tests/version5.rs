@@ -255,7 +255,17 @@ async fn a_delayed_will_is_not_sent_if_its_client_is_back_in_time_and_is_sent_if
         }
     };
     let mut peer = Peer::open(house.address()).await;
-    peer.hello5("peer", true, hello(60)).await;
+    peer.hello5("peer", true, hello(1)).await;
+    drop(peer);
+    let mut peer = Peer::open(house.address()).await;
+    let back = peer.hello5("peer", false, |properties, _| {
+        properties.session_expiry_interval = Some(100);
+    });
+    assert!(back.await.session_present);
+    let since = Instant::now();
+    // The delay, and the sweep that would notice its end.
+    eventually("the will would be due", || since.elapsed() > 2 * LIFE).await;
+    watcher.expect_nothing5().await;
     drop(peer);
     let mut peer = Peer::open(house.address()).await;
     assert!(peer.hello5("peer", false, hello(1)).await.session_present);
