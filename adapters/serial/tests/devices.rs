@@ -71,6 +71,7 @@ fn expected<const N: usize>(values: [(&str, Option<Value>); N]) -> BTreeMap<Stri
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a point may have no value")]
 fn float(value: f64) -> Option<Value> {
     Some(Value::Float(value))
 }
