@@ -142,6 +142,9 @@ impl Store {
         length: u64,
         keep: Option<SegmentName>,
     ) -> io::Result<Option<Spare>> {
+        if length > self.bytes_max {
+            return Ok(None);
+        }
         loop {
             if let Some(at) = self.spares.iter().position(|spare| spare.file_bytes >= length) {
                 return Ok(Some(self.spares.swap_remove(at)));
@@ -188,6 +191,21 @@ impl Store {
         let Some(oldest) = oldest.filter(|oldest| Some(*oldest) != keep) else { return Ok(false) };
         retention::retire(shared, oldest, Fate::Evicted);
         self.release(shared, keep)
+    }
+
+    /// The disk is full although space was reserved: gives space back to it, at the price of the
+    /// oldest records where the stream's policy allows that. False where there is none to give.
+    pub(super) fn free_oldest(&mut self, shared: &Shared) -> io::Result<bool> {
+        let mut freed = self.release(shared, None)?;
+        if !freed && shared.options.on_full == OnFull::DropOldest {
+            freed = self.evict_oldest(shared, None)?;
+        }
+        for spare in std::mem::take(&mut self.spares) {
+            self.discard(&spare.file_name);
+            freed = true;
+        }
+        shared.state().spare_bytes = 0;
+        Ok(freed)
     }
 
     /// Gives back the oldest segments as far as everything in them is settled, all but `keep`.

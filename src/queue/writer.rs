@@ -7,7 +7,7 @@ use std::{io, sync::Arc};
 use super::{
     AppendError, NewRecord,
     accounts::{Fate, SourceId},
-    disk::DiskFile,
+    disk::{DiskFile, is_full},
     frame::{FRAME_HEADER_BYTES, FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max},
     health::Condition,
     segment::{SegmentHeader, SegmentName},
@@ -64,6 +64,12 @@ struct Attempt {
     active_is_fresh: bool,
     /// Whether there was no room for the next record.
     full: bool,
+}
+
+impl Attempt {
+    fn at(first: u64) -> Self {
+        Self { first, written: 0, fresh: Vec::new(), active_is_fresh: false, full: false }
+    }
 }
 
 impl Writer {
@@ -126,18 +132,21 @@ impl Writer {
     ) -> io::Result<Attempt> {
         let mut tries = 1;
         loop {
-            let mut attempt = Attempt {
-                first: self.shared.state().next,
-                written: 0,
-                fresh: Vec::new(),
-                active_is_fresh: false,
-                full: false,
-            };
+            let mut attempt = Attempt::at(self.shared.state().next);
             match self.write(&mut attempt, records, sources).and_then(|()| self.sync()) {
                 Ok(()) => {
                     self.store.unpublished_bytes = 0;
                     self.publish(&attempt, sources);
                     return Ok(attempt);
+                }
+                Err(error) if is_full(&error) => {
+                    let first = attempt.first;
+                    self.abandon(attempt);
+                    // Where freeing does not help, others fill the disk: no more is given up.
+                    if tries == WRITE_TRIES || !self.store.free_oldest(&self.shared)? {
+                        return Ok(Attempt::at(first));
+                    }
+                    tries += 1;
                 }
                 Err(error) => {
                     tracing::error!(
@@ -161,6 +170,10 @@ impl Writer {
         sources: &[SourceId],
     ) -> io::Result<()> {
         while attempt.written < records.len() {
+            // Room must not be made for what will never fit.
+            if self.can_never_fit(records[attempt.written]) {
+                return Ok(());
+            }
             let needed = framed_bytes_max(records[attempt.written]);
             let room = self.active.as_ref().map_or(0, |active| active.file_bytes - active.tail);
             if room < needed && !self.rotate(attempt, needed, sources)? {

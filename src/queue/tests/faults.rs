@@ -119,6 +119,32 @@ fn a_full_disk_makes_room_where_the_oldest_may_go() {
 }
 
 #[test]
+fn a_disk_that_is_full_in_the_middle_of_a_segment_is_full_by_the_streams_policy() {
+    for (on_full, outcome) in
+        [(OnFull::Reject, Err(AppendError::StreamFull)), (OnFull::DropNewest, Ok(None))]
+    {
+        let mut queue = Harness::new(SMALL, on_full);
+        queue.fill("a", 3, 50);
+        queue.disk.fail(Op::Write, ".s", ErrorKind::StorageFull, u64::MAX);
+        let record = queue.record("a", "no room");
+        assert_eq!(queue.append(vec![record]), vec![outcome]);
+        assert_eq!(queue.condition(), Condition::Full);
+        queue.disk.heal();
+        queue.fill("a", 1, 50);
+        assert_eq!(queue.check().len(), 4);
+    }
+    let mut queue = Harness::new(SMALL, OnFull::DropOldest);
+    while queue.shared().state().segments.len() < 4 {
+        queue.fill("a", 1, 1000);
+    }
+    queue.disk.fail(Op::Write, ".s", ErrorKind::StorageFull, 2);
+    queue.fill("b", 1, 50);
+    assert!(queue.total().evicted > 0);
+    assert!(queue.shared().state().segments.len() > 1);
+    queue.check();
+}
+
+#[test]
 fn a_cursor_that_cannot_be_written_is_a_condition_and_keeps_the_files() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
     for _ in 0..5 {

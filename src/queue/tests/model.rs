@@ -171,8 +171,14 @@ fn run(on_full: OnFull, actions: &[Action]) {
     model.check();
 }
 
+/// How many stories each test tells; `HOLDFAST_MODEL_CASES` asks for more. A story that fails is
+/// printed with its seed.
+fn cases() -> u32 {
+    std::env::var("HOLDFAST_MODEL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(250)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn acknowledged_records_survive_every_crash(

@@ -149,13 +149,19 @@ fn refusals_are_counted_by_reason_and_kept() {
 #[test]
 fn a_record_that_can_never_fit_is_refused_alone() {
     let mut queue = Harness::new(SMALL, OnFull::DropOldest);
+    while queue.shared().state().segments.len() < 4 {
+        queue.fill("b", 1, 1000);
+    }
+    let next = queue.shared().state().next;
     let records = vec![
         queue.record("a", "first"),
         queue.record("a", vec![0; SMALL as usize]),
         queue.record("a", "last"),
     ];
     let outcomes = queue.append(records);
-    assert_eq!(outcomes, vec![Ok(Some(0)), Err(AppendError::StreamFull), Ok(Some(1))]);
+    let too_long = Err(AppendError::StreamFull);
+    assert_eq!(outcomes, vec![Ok(Some(next)), too_long, Ok(Some(next + 1))]);
+    assert_eq!(queue.total().evicted, 0);
 }
 
 #[test]
