@@ -1,7 +1,15 @@
 //! Holdfast: an edge gateway that never loses what it acknowledged.
+//!
+//! ARCHITECTURE.md leads from the way of a message to the file; the binary is in `main.rs`.
 
+pub mod app;
 pub mod broker;
+pub mod cli;
+pub mod clock;
 pub mod command;
 pub mod config;
+pub mod demo;
 pub mod ingest;
 pub mod queue;
+pub mod state;
+pub mod uplink;

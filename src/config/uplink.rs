@@ -21,6 +21,9 @@ pub struct Uplink {
     pub password_file: Option<PathBuf>,
     /// The MQTT client id; the gateway's id if left out.
     pub client_id: Option<String>,
+    /// Allows `mqtt://`, without TLS, to a host that is not this machine.
+    #[serde(default)]
+    pub insecure: bool,
     /// The kind of cloud: its limits and defaults.
     #[serde(default)]
     pub profile: Profile,

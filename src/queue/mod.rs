@@ -1,11 +1,141 @@
 //! The disk-backed queue: one segmented log per stream.
+//!
+//! Appends go to the commit thread, which turns everything that has gathered into one batch per
+//! stream, writes it, syncs it, and only then resolves the appends and moves the durable end.
+//! Readers read up to the durable end. Acknowledgements settle records in memory; the cursor
+//! makes that durable about once a second, and always before anything is removed.
+//!
+//! # Invariants
+//!
+//! - Nothing is acknowledged before it is synced; a segment whose write or sync failed is left
+//!   behind and its batch written into a new one.
+//! - Every sequence below the durable end is either settled (delivered, expired, evicted or
+//!   damaged), once, or queued. Queued is never stored: it is accepted less settled.
+//! - A segment's file is removed or used again only when a synced cursor says that all of it is
+//!   settled.
+//! - No sequence is used for two records that anyone could have seen.
+//! - Damage never stops anything: what is intact is found behind it, what is not is named,
+//!   counted under its source, and copied to the quarantine.
+//!
+//! # On disk, format version 1
+//!
+//! All integers are little-endian; `varint` is LEB128, `signed` is zigzag in a varint, `text` and
+//! `bytes` are a varint length and the content. Checksums are CRC32C. Offsets are 64 bits wide.
+//!
+//! ```text
+//! <dir>/lock                          held (flock) while a gateway has the queue open
+//! <dir>/<stream>/<base>-<id>.seg      segment: base in 20 decimal digits, id in 16 hexadecimal
+//! <dir>/<stream>/<id>.spare           retired segment, or one about to begin; content void
+//! <dir>/<stream>/cursor.0, cursor.1   the two slots of the cursor
+//! <dir>/<stream>/ballast              removed when the cursor finds no space
+//! <dir>/<stream>/quarantine/*.bad     bytes cut out, named <base>-<id>-<offset>-<sequence>
+//! ```
+//!
+//! **Segment**: a header, frames one behind the other, then anything (zeros, or what a retired
+//! segment held before). It covers the sequences from `base` to the next segment's. The id is
+//! unique: a generation (upper 32 bits, one more than any seen) and chance (lower 32). Of two
+//! segments, the one with the higher id replaces everything the other holds from its base on;
+//! that is how the remains of a failed write are told apart. The id's CRC is the *salt*: every
+//! checksum of frames and records begins with it, so that what an earlier life of the file left
+//! behind never validates.
+//!
+//! ```text
+//! header  "HOLDFSEG"  version u16  flags u16 (0)  length u32  crc u32  id u64  base u64
+//!         stream text  begun: boot varint, monotonic varint, wall signed, trusted u8
+//!         accounts (as of base)  zeros up to `length`, a multiple of 64
+//!         crc: over the 16 bytes before it, then everything behind it up to `length`
+//! ```
+//!
+//! **Frame** (one batch, or part of a long one):
+//!
+//! ```text
+//! "HFB1"  flags u16  0 u16  records u32  body length u32  first sequence u64  body crc u32
+//! header crc u32 (salted, over the 28 bytes before it)
+//! body: records
+//! ```
+//!
+//! Flags: bits 0 to 3 are reserved for the compression of the body, bits 4 to 7 for its
+//! encryption; all are 0. The body's checksum makes a batch that was torn recognisable as one.
+//!
+//! **Record**: its own length, sequence and checksum let it be found when the frame around it is
+//! damaged.
+//!
+//! ```text
+//! crc u32 (salted, over the rest)  length u32 (all of it)  sequence u64
+//! flags u8 (bit 0: wall clock trusted)  boot u64  monotonic varint  wall signed
+//! source length varint  topic length varint  source  topic  payload
+//! ```
+//!
+//! **Cursor slot**; the intact one with the higher generation counts, the other is written next:
+//!
+//! ```text
+//! "HFCURSR1"  generation u64  length u32  crc u32 (over the 20 bytes before it, then `length`)
+//! next u64 (the durable end)  floor varint  ranges varint
+//! per range: distance from the end of the last (or the floor) varint, length varint
+//! accounts (as of next)
+//! ```
+//!
+//! **Accounts**: source 0 is `(unknown)`, source 1 is `(other)`.
+//!
+//! ```text
+//! sources varint, per source: name text, accepted, delivered, expired, evicted, damaged, refused
+//! (topic invalid, payload too large, stream full, storage failed), each varint
+//! ```
+//!
+//! # Recovery
+//!
+//! The accounts are complete as of the cursor's `next` and as of each segment's base, so only the
+//! records behind the later of the two are counted, which normally means that only the last
+//! segment is read. That segment is not written again; the next append begins a new one. Without
+//! a cursor every segment is read, everything on disk counts as queued (it is sent again), and
+//! what came before counts as delivered where the newest header does not know better.
+//!
+//! A torn last batch keeps its intact records. The others count as accepted and damaged, since
+//! nobody can tell whether the batch was torn while it was written, before anyone was promised
+//! anything, or damaged later.
 
-mod api;
+mod accounts;
+mod clock;
+mod codec;
+mod commit;
+mod cursor;
+mod damage;
+mod disk;
+mod frame;
+mod handed;
+mod health;
+mod inbox;
+mod inspect;
 mod ledger;
+mod open;
+mod quarantine;
+#[expect(clippy::module_inception, reason = "the queue is what this module is about")]
+mod queue;
+mod reader;
 mod record;
+mod recovery;
+mod retention;
+mod scan;
+mod segment;
+mod settled;
+mod state;
+mod store;
+mod stream;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod writer;
 
-pub use api::{
-    AppendError, Chunk, OpenError, Options, Queue, ReadError, Recovery, Stream, StreamId,
-};
+pub use clock::Clock;
+pub use damage::Damage;
+pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk};
+pub use health::{Condition, Health, StreamHealth};
+pub use inspect::{InspectError, Report, inspect, verify};
 pub use ledger::{Counts, Ledger, Refusal, SourceLedger, StreamLedger};
+pub use open::{Environment, OpenError};
+pub use queue::{AppendError, Options, Queue};
+pub use reader::{Chunk, ReadError};
 pub use record::{NewRecord, Record, Stamp};
+pub use recovery::Recovery;
+pub use stream::{Stream, StreamId};

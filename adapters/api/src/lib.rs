@@ -7,11 +7,13 @@
 mod adapter;
 mod command;
 mod counters;
+mod problem;
 mod reading;
 mod timestamp;
 
 pub use adapter::{Adapter, AdapterError, AdapterFuture, AdapterIo};
 pub use command::{Command, Outcome, PendingCommand};
 pub use counters::{Counter, Counters};
+pub use problem::Problem;
 pub use reading::{DeviceName, InvalidDeviceName, Point, Quality, Reading, Value};
 pub use timestamp::{Clock, Timestamp};

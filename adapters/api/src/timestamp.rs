@@ -1,6 +1,10 @@
 //! Wall time with a flag for whether it can be believed.
 
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+/// RFC 3339 in UTC with three digits of a second, always, so that texts of one form compare.
+const RFC3339_MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A moment of wall time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +20,8 @@ impl Timestamp {
     pub fn to_rfc3339(self) -> String {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.unix_millis) * 1_000_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-            .format(&Rfc3339)
-            .expect("every OffsetDateTime between year 0 and 9999 has an RFC 3339 form")
+            .format(RFC3339_MILLIS)
+            .expect("every component of this format is one that any OffsetDateTime has")
     }
 }
 

@@ -1,0 +1,122 @@
+//! `holdfast ledger`
+
+use clap::Args;
+
+use super::{ConfigArgs, Exit};
+use crate::queue::{self, Counts, Ledger};
+
+/// Options of `holdfast ledger`.
+#[derive(Debug, Args)]
+pub(super) struct LedgerArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn ledger(args: &LedgerArgs) -> Exit {
+    let loaded = match args.config.load() {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Exit::Config;
+        }
+    };
+    let dir = loaded.config.queue_dir();
+    let ledger = match queue::inspect(&dir) {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            eprintln!("holdfast ledger: {}: {error}", dir.display());
+            return Exit::Failure;
+        }
+    };
+    if args.json {
+        println!(
+            "{}",
+            serde_json::to_string(&ledger).expect("a ledger holds only names and counts")
+        );
+    } else {
+        print!("{}", table(&ledger));
+    }
+    if ledger.balances() { Exit::Success } else { Exit::PromiseBroken }
+}
+
+/// The ledger as a table, one line per source and a sum per stream.
+pub(crate) fn table(ledger: &Ledger) -> String {
+    let mut lines = vec![
+        [
+            "stream",
+            "source",
+            "accepted",
+            "delivered",
+            "queued",
+            "expired",
+            "evicted",
+            "damaged",
+            "refused",
+            "balance",
+        ]
+        .map(str::to_owned),
+    ];
+    for stream in &ledger.streams {
+        for source in &stream.sources {
+            lines.push(line(&stream.stream, &source.source, &source.counts));
+        }
+        lines.push(line(&stream.stream, "(all)", &stream.total));
+    }
+    let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 10] = std::array::from_fn(width);
+    let mut out = String::new();
+    for cells in &lines {
+        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+            let padding = " ".repeat(width - cell.chars().count());
+            // Names to the left, numbers to the right.
+            let padded =
+                if column < 2 { format!("{cell}{padding}") } else { format!("{padding}{cell}") };
+            out.push_str(&padded);
+            out.push_str(if column + 1 < cells.len() { "  " } else { "\n" });
+        }
+    }
+    let verdict = if ledger.balances() { "balances" } else { "DOES NOT BALANCE" };
+    out.push_str(&format!(
+        "accepted = delivered + queued + expired + evicted + damaged: {verdict}\n"
+    ));
+    out
+}
+
+fn line(stream: &str, source: &str, counts: &Counts) -> [String; 10] {
+    [
+        stream.to_owned(),
+        source.to_owned(),
+        counts.accepted.to_string(),
+        counts.delivered.to_string(),
+        counts.queued.to_string(),
+        counts.expired.to_string(),
+        counts.evicted.to_string(),
+        counts.damaged.to_string(),
+        counts.refused.values().sum::<u64>().to_string(),
+        (if counts.balances() { "ok" } else { "NOT" }).to_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{SourceLedger, StreamLedger};
+
+    #[test]
+    fn the_table_says_whether_the_ledger_balances() {
+        let counts = Counts { accepted: 3, delivered: 2, queued: 1, ..Counts::default() };
+        let stream = StreamLedger {
+            stream: "telemetry".into(),
+            total: counts.clone(),
+            next_sequence: 3,
+            sources: vec![SourceLedger { source: "wx-1".into(), counts }],
+        };
+        let mut ledger = Ledger { streams: vec![stream] };
+        assert!(table(&ledger).ends_with(": balances\n"), "{}", table(&ledger));
+        ledger.streams[0].sources[0].counts.delivered = 1;
+        assert!(table(&ledger).ends_with(": DOES NOT BALANCE\n"));
+    }
+}

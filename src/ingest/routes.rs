@@ -1,0 +1,62 @@
+//! Routes: which topic goes up, in which stream, under which topic at the cloud.
+
+use crate::{
+    broker::topic,
+    queue::{Refusal, StreamId},
+    uplink::{
+        profile::Limits,
+        topic::{Template, Values},
+    },
+};
+
+/// A route, ready for use.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The filter that a local topic must match; well formed.
+    pub from: String,
+    /// The stream.
+    pub stream: StreamId,
+    /// The stream's name, for the template.
+    pub stream_name: String,
+    /// The topic at the cloud.
+    pub to: Template,
+}
+
+/// All routes in order; the first that matches decides.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    gateway: String,
+    routes: Vec<Route>,
+    limits: Limits,
+}
+
+/// Where one message goes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The stream.
+    pub stream: StreamId,
+    /// The topic at the cloud, or why the cloud would not take the message.
+    pub topic: Result<String, Refusal>,
+}
+
+impl Routes {
+    /// Routes of this gateway, towards a cloud with these limits.
+    pub fn new(gateway: String, routes: Vec<Route>, limits: Limits) -> Self {
+        Self { gateway, routes, limits }
+    }
+
+    /// Where a message goes; `None` if it stays on this side.
+    pub fn destination(&self, topic: &str, payload_bytes: usize) -> Option<Destination> {
+        let route = self.routes.iter().find(|route| topic::matches(&route.from, topic))?;
+        let expanded =
+            route.to.expand(&Values { gateway: &self.gateway, topic, stream: &route.stream_name });
+        let topic = if !self.limits.admit_payload(payload_bytes) {
+            Err(Refusal::PayloadTooLarge)
+        } else if !self.limits.admit_topic(&expanded) {
+            Err(Refusal::TopicInvalid)
+        } else {
+            Ok(expanded)
+        };
+        Some(Destination { stream: route.stream, topic })
+    }
+}

@@ -1,0 +1,113 @@
+//! What was written and not synced, and what a power cut leaves of it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+const SECTOR_BYTES: usize = 512;
+
+/// What a power cut leaves of what was not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::queue) enum Loss {
+    /// Nothing.
+    Everything,
+    /// Of each file, and of the names, the first changes, the last of these cut short.
+    KeepPrefix,
+    /// Any sectors and any names.
+    KeepSectors,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Write(usize, Vec<u8>),
+    Length(usize),
+}
+
+impl Change {
+    pub(super) fn apply(&self, data: &mut Vec<u8>) {
+        match self {
+            Self::Write(at, bytes) => {
+                if data.len() < at + bytes.len() {
+                    data.resize(at + bytes.len(), 0);
+                }
+                data[*at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            Self::Length(length) => data.resize(*length, 0),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Inode {
+    pub(super) data: Vec<u8>,
+    pub(super) synced: Vec<u8>,
+    pub(super) pending: Vec<Change>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum NameChange {
+    Link(PathBuf, usize),
+    Unlink(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+impl NameChange {
+    pub(super) fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        match self {
+            Self::Link(path, inode) => {
+                names.insert(path.clone(), *inode);
+            }
+            Self::Unlink(path) => {
+                names.remove(path);
+            }
+            Self::Rename(from, to) => {
+                if let Some(inode) = names.remove(from) {
+                    names.insert(to.clone(), inode);
+                }
+            }
+        }
+    }
+
+    pub(super) fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Link(path, _) | Self::Unlink(path) | Self::Rename(path, _) => path.parent(),
+        }
+    }
+}
+
+impl Inode {
+    /// What is left after a power cut.
+    pub(super) fn survive(&mut self, loss: Loss, chance: &mut impl FnMut(u64) -> u64) {
+        let pending = std::mem::take(&mut self.pending);
+        let kept = chance(pending.len() as u64 + 1) as usize;
+        for (number, change) in pending.iter().enumerate() {
+            match (loss, change) {
+                (Loss::KeepPrefix, _) if number < kept => change.apply(&mut self.synced),
+                (Loss::KeepPrefix, Change::Write(at, bytes)) if number == kept => {
+                    let part = chance(bytes.len() as u64 + 1) as usize;
+                    Change::Write(*at, bytes[..part].to_vec()).apply(&mut self.synced);
+                }
+                (Loss::Everything | Loss::KeepPrefix, _) => {}
+                (Loss::KeepSectors, Change::Length(_)) => {
+                    if chance(2) == 0 {
+                        change.apply(&mut self.synced);
+                    }
+                }
+                (Loss::KeepSectors, Change::Write(at, bytes)) => {
+                    let mut done = 0;
+                    while done < bytes.len() {
+                        let sector_end = ((at + done) / SECTOR_BYTES + 1) * SECTOR_BYTES - at;
+                        let end = sector_end.min(bytes.len());
+                        if chance(2) == 0 {
+                            Change::Write(at + done, bytes[done..end].to_vec())
+                                .apply(&mut self.synced);
+                        }
+                        done = end;
+                    }
+                }
+            }
+        }
+        self.data = self.synced.clone();
+    }
+}

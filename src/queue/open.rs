@@ -1,0 +1,206 @@
+//! Opening a queue: the lock, the recovery of every stream, the commit thread.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use thiserror::Error;
+
+use super::{
+    Clock, Options, Queue, Recovery, StreamId,
+    commit::Committer,
+    disk::{Disk, Lock, RealDisk},
+    quarantine,
+    recovery::{self, Assessment},
+    state::{Shared, State},
+    store::Store,
+    writer::Writer,
+};
+use crate::{clock::SystemClock, config};
+
+const LOCK: &str = "lock";
+/// The most streams of one queue.
+const STREAMS_MAX: usize = 1024;
+/// The longest name of a stream.
+const STREAM_NAME_BYTES_MAX: usize = 32;
+
+/// What the queue stands on.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Where it keeps its files.
+    pub disk: Arc<dyn Disk>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self { disk: Arc::new(RealDisk), clock: Arc::new(SystemClock::new()) }
+    }
+}
+
+/// Why the queue could not be opened. Damage is no reason.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another gateway has it open. Expected: it is not a fault of the folder.
+    #[error("{0} is in use by another gateway; stop that one, or give this one its own data_dir")]
+    InUse(PathBuf),
+    /// The folder was written by a later version.
+    #[error("{dir} cannot be opened: {source}; use that version or a later one")]
+    Newer {
+        /// The stream's folder.
+        dir: PathBuf,
+        /// What is later.
+        source: io::Error,
+    },
+    /// The folder cannot be used.
+    #[error("{path} cannot be used: {source}; it must be a folder that this user may write to")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A stream's name cannot be a folder's.
+    #[error("stream name `{0}`: 1 to 32 of a-z, 0-9, `_` and `-`, each name once")]
+    StreamName(String),
+    /// There are too many streams.
+    #[error("{0} streams, and there may be at most {STREAMS_MAX}")]
+    TooManyStreams(usize),
+}
+
+/// A queue that is open and has no thread yet.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) streams: Vec<Arc<Shared>>,
+    pub(super) committer: Committer,
+    pub(super) recovery: Recovery,
+    pub(super) lock: Box<dyn Lock>,
+}
+
+pub(super) fn open(
+    dir: &Path,
+    options: Options,
+    environment: &Environment,
+) -> Result<(Queue, Recovery), OpenError> {
+    let opened = open_streams(dir, options.streams, environment)?;
+    let Opened { streams, committer, recovery, lock } = opened;
+    let queue = Queue::start(streams, committer, options.commit_interval, lock)
+        .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+    Ok((queue, recovery))
+}
+
+pub(super) fn open_streams(
+    dir: &Path,
+    configured: Vec<config::Stream>,
+    environment: &Environment,
+) -> Result<Opened, OpenError> {
+    let disk = &environment.disk;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    disk.create_dir(dir).map_err(failed(dir))?;
+    let lock = disk.lock(&dir.join(LOCK)).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse(dir.to_owned()),
+        _ => failed(&dir.join(LOCK))(error),
+    })?;
+    let found = stream_folders(&**disk, dir).map_err(failed(dir))?;
+    let mut recovery = Recovery::default();
+    let (mut streams, mut writers) = (Vec::new(), Vec::new());
+    for (number, options) in all_streams(configured, found)?.into_iter().enumerate() {
+        let id = StreamId(number as u16);
+        let (shared, writer) = open_stream(dir, id, options, environment, &mut recovery)?;
+        streams.push(shared);
+        writers.push(writer);
+    }
+    Ok(Opened { streams, committer: Committer::new(writers), recovery, lock })
+}
+
+/// The stream folders of a queue's folder.
+pub(super) fn stream_folders(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<String>> {
+    let folders = disk.list(dir)?.into_iter().filter(|entry| entry.is_dir);
+    Ok(folders.map(|entry| entry.name).filter(|name| is_stream_name(name)).collect())
+}
+
+fn is_stream_name(name: &str) -> bool {
+    (1..=STREAM_NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+fn all_streams(
+    mut streams: Vec<config::Stream>,
+    found: Vec<String>,
+) -> Result<Vec<config::Stream>, OpenError> {
+    streams.sort_by(|a, b| a.name.cmp(&b.name));
+    let twice = streams.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| &pair[0]);
+    if let Some(wrong) = twice.or(streams.iter().find(|stream| !is_stream_name(&stream.name))) {
+        return Err(OpenError::StreamName(wrong.name.clone()));
+    }
+    for name in found {
+        if !streams.iter().any(|stream| stream.name == name) {
+            streams.push(config::Stream::with_defaults(&name));
+        }
+    }
+    streams.sort_by(|a, b| a.name.cmp(&b.name));
+    if streams.len() > STREAMS_MAX {
+        return Err(OpenError::TooManyStreams(streams.len()));
+    }
+    Ok(streams)
+}
+
+fn open_stream(
+    dir: &Path,
+    id: StreamId,
+    options: config::Stream,
+    environment: &Environment,
+    recovery: &mut Recovery,
+) -> Result<(Arc<Shared>, Writer), OpenError> {
+    let dir = dir.join(&options.name);
+    let disk = &environment.disk;
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::Unsupported => OpenError::Newer { dir: dir.clone(), source },
+        _ => OpenError::Io { path: dir.clone(), source },
+    };
+    disk.create_dir(&dir).map_err(failed)?;
+    let found = recovery::assess(&**disk, &dir, &options.name).map_err(failed)?;
+    let Assessment { next, settled, accounts, segments, dead, report, cut_out, .. } = found;
+    for (survey, gaps) in &cut_out {
+        quarantine::keep(&**disk, &dir, options.bytes_max, survey, gaps);
+    }
+    let intact = report.damage.is_empty();
+    recovery.damage.extend(report.damage);
+    recovery.notes.extend(report.notes);
+    let mut store = Store::new(
+        Arc::clone(disk),
+        &dir,
+        options.bytes_max,
+        found.segment_generation,
+        found.cursor_generation,
+    );
+    let state = State { next, settled, accounts, segments, ..State::default() };
+    let clock = Arc::clone(&environment.clock);
+    let shared = Shared::new(id, options, dir.clone(), Arc::clone(disk), clock, state);
+    if let Err(error) = store.reserve() {
+        recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
+    }
+    // The cursor first: what it says must be on disk before anything is removed. If it cannot be
+    // written, the files stay, and the stream's condition says so.
+    match store.persist(&shared) {
+        Ok(()) => dead.iter().for_each(|file_name| store.discard(file_name)),
+        Err(error) => {
+            recovery
+                .notes
+                .push(format!("{}: the cursor cannot be written: {error}", dir.display()));
+        }
+    }
+    if intact && let Some(last) = shared.state().segments.back_mut() {
+        // Restarts would use up the stream's limit otherwise, a segment each. Without it being
+        // trimmed nothing is lost but space.
+        let _ = store.trim(last);
+    }
+    let shared = Arc::new(shared);
+    Ok((Arc::clone(&shared), Writer::new(shared, store)))
+}

@@ -1,0 +1,195 @@
+//! The handle on the whole queue.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    Health, Ledger, NewRecord, Refusal, Stream, StreamHealth, StreamId,
+    commit::{self, Committer},
+    disk::Lock,
+    inbox::{Inbox, Request, units},
+    state::Shared,
+};
+use crate::config;
+
+/// How the queue is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The streams that are configured.
+    pub streams: Vec<config::Stream>,
+    /// The longest wait for company before a commit; zero commits whatever has gathered as soon
+    /// as the disk is free.
+    pub commit_interval: Duration,
+}
+
+/// Why a record was not taken in. Who gets one counts it with [`Queue::refuse`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// Worth a retry once the stream has drained.
+    #[error("the stream is full")]
+    StreamFull,
+    /// Worth a retry; the queue goes on trying by itself with the next append.
+    #[error("the disk could not be written")]
+    StorageFailed,
+    /// Permanent.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// The disk-backed queue; cheap to clone.
+#[derive(Clone)]
+pub struct Queue(Arc<Inner>);
+
+struct Inner {
+    inbox: Arc<Inbox>,
+    streams: Vec<Arc<Shared>>,
+    heartbeat: Arc<AtomicU64>,
+    finished: watch::Receiver<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("streams", &self.0.streams).finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// Starts the commit thread over streams that are open.
+    pub(super) fn start(
+        streams: Vec<Arc<Shared>>,
+        committer: Committer,
+        commit_interval: Duration,
+        lock: Box<dyn Lock>,
+    ) -> std::io::Result<Self> {
+        let inbox = Arc::new(Inbox::new());
+        let heartbeat = Arc::new(AtomicU64::new(0));
+        let (finish, finished) = watch::channel(false);
+        let thread = {
+            let (inbox, heartbeat) = (Arc::clone(&inbox), Arc::clone(&heartbeat));
+            std::thread::Builder::new().name("queue-commit".to_owned()).spawn(move || {
+                commit::run(&inbox, committer, commit_interval, &heartbeat);
+                drop(lock);
+                finish.send_replace(true);
+            })?
+        };
+        let thread = Mutex::new(Some(thread));
+        Ok(Self(Arc::new(Inner { inbox, streams, heartbeat, finished, thread })))
+    }
+
+    /// Opens the queue in a folder of the real disk, creating or recovering it, and starts the
+    /// commit thread. Stream folders that are found but not configured are opened with defaults,
+    /// so that they drain.
+    pub fn open(dir: &Path, options: Options) -> Result<(Self, super::Recovery), super::OpenError> {
+        super::open::open(dir, options, &super::Environment::default())
+    }
+
+    /// The same with another disk or clock.
+    pub fn open_in(
+        dir: &Path,
+        options: Options,
+        environment: &super::Environment,
+    ) -> Result<(Self, super::Recovery), super::OpenError> {
+        super::open::open(dir, options, environment)
+    }
+
+    /// The stream of this name, if there is one.
+    pub fn stream(&self, name: &str) -> Option<Stream> {
+        let shared = self.0.streams.iter().find(|shared| shared.options.name == name)?;
+        Some(Stream::new(Arc::clone(shared), Arc::clone(&self.0.inbox)))
+    }
+
+    /// All streams, configured and found, sorted by name.
+    pub fn streams(&self) -> Vec<Stream> {
+        let streams = self.0.streams.iter();
+        streams.map(|shared| Stream::new(Arc::clone(shared), Arc::clone(&self.0.inbox))).collect()
+    }
+
+    /// Resolves when every record is synced to disk or has failed; one result per record, in
+    /// order: its sequence, or `None` where `drop_newest` dropped it (counted as evicted).
+    ///
+    /// Waits while too much is being written already. If the future is dropped before it
+    /// resolves, the records may or may not be taken in.
+    pub async fn append(
+        &self,
+        records: Vec<(StreamId, NewRecord)>,
+    ) -> Vec<Result<Option<u64>, AppendError>> {
+        let count = records.len();
+        let closed = || vec![Err(AppendError::Closed); count];
+        if records.is_empty() {
+            return Vec::new();
+        }
+        let room = Arc::clone(&self.0.inbox.room);
+        let Ok(permit) = room.acquire_many_owned(units(&records)).await else { return closed() };
+        let (done, outcome) = oneshot::channel();
+        if self.0.inbox.leave(Request { records, done, permit }).is_err() {
+            return closed();
+        }
+        outcome.await.unwrap_or_else(|_| closed())
+    }
+
+    /// Counts a message that was not taken in.
+    pub fn refuse(&self, stream: StreamId, source: &str, reason: Refusal) {
+        if let Some(shared) = self.0.streams.get(usize::from(stream.0)) {
+            let mut state = shared.state();
+            let id = state.accounts.id(source);
+            state.accounts.refuse(id, reason);
+            state.changes += 1;
+        }
+    }
+
+    /// What came in and what became of it, up to the last synced record.
+    pub fn ledger(&self) -> Ledger {
+        Ledger { streams: self.0.streams.iter().map(|shared| shared.ledger()).collect() }
+    }
+
+    /// How every stream is.
+    pub fn health(&self) -> Health {
+        let streams = self.0.streams.iter().map(|shared| {
+            let state = shared.state();
+            StreamHealth {
+                stream: shared.options.name.clone(),
+                condition: state.condition.clone(),
+                disk_bytes: state.disk_bytes(),
+                disk_bytes_max: shared.options.bytes_max,
+            }
+        });
+        Health { streams: streams.collect() }
+    }
+
+    /// Rises at least every second while the commit thread is alive and not stuck.
+    pub fn heartbeat(&self) -> u64 {
+        self.0.heartbeat.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more appends, syncs everything and stops the thread.
+    pub async fn close(&self) {
+        self.0.inbox.close();
+        let mut finished = self.0.finished.clone();
+        // An error means that the thread is gone, which is what is waited for.
+        let _ = finished.wait_for(|finished| *finished).await;
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.inbox.close();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the queue's commit thread panicked");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The state of one stream as its folder tells it.
+
+use std::{collections::VecDeque, io, path::Path};
+
+use super::{rebuild, report::Recovery};
+use crate::queue::{
+    accounts::{Accounts, Fate},
+    cursor::{self, Slots, Snapshot},
+    damage::{self, charge, missing_by_source, open_gaps},
+    disk::{Disk, Entry},
+    scan::Gap,
+    segment::{self, HeaderError, SegmentHeader, SegmentName},
+    settled::Settled,
+    state::Segment,
+    survey::{Survey, newer},
+};
+
+/// A retired segment's file, kept to be used again.
+pub(in crate::queue) const SPARE_SUFFIX: &str = ".spare";
+
+/// What a stream's folder holds.
+#[derive(Debug, Default)]
+pub(in crate::queue) struct Assessment {
+    pub(in crate::queue) next: u64,
+    pub(in crate::queue) settled: Settled,
+    pub(in crate::queue) accounts: Accounts,
+    pub(in crate::queue) segments: VecDeque<Segment>,
+    /// Files that hold nothing that is still needed.
+    pub(in crate::queue) dead: Vec<String>,
+    /// Damage and remarks.
+    pub(in crate::queue) report: Recovery,
+    /// Segments in which damage was found, with the gaps, for the quarantine.
+    pub(in crate::queue) cut_out: Vec<(Survey, Vec<Gap>)>,
+    pub(in crate::queue) cursor_generation: u64,
+    pub(in crate::queue) segment_generation: u32,
+}
+
+/// Assesses the folder `dir` of a stream.
+pub(in crate::queue) fn assess(
+    disk: &dyn Disk,
+    dir: &Path,
+    stream: &str,
+) -> io::Result<Assessment> {
+    let mut found = Assessment::default();
+    found.take_files(disk.list(dir)?);
+    let slots = cursor::read(disk, dir);
+    let mut work = Work { disk, dir, stream, found };
+    match slots.newest.clone() {
+        Some((generation, snapshot)) => {
+            work.found.cursor_generation = generation;
+            work.start_from_cursor(&slots, snapshot)?;
+        }
+        None => rebuild::without_cursor(&mut work, slots.damaged)?,
+    }
+    let Work { mut found, .. } = work;
+    let open = found.settled.open_count(0..found.next);
+    if found.accounts.reconcile(found.next, open) {
+        let note = format!(
+            "stream {stream}: the counts of its sources could not all be recovered; \
+             the sums are right"
+        );
+        found.report.notes.push(note);
+    }
+    Ok(found)
+}
+
+pub(super) struct Work<'a> {
+    pub(super) disk: &'a dyn Disk,
+    pub(super) dir: &'a Path,
+    pub(super) stream: &'a str,
+    pub(super) found: Assessment,
+}
+
+impl Assessment {
+    /// Sorts the files: segments in order, and those that a later segment has replaced.
+    fn take_files(&mut self, entries: Vec<Entry>) {
+        let mut segments = Vec::new();
+        for entry in entries {
+            if let Some(name) = SegmentName::parse(&entry.name) {
+                self.segment_generation = self.segment_generation.max(name.generation());
+                segments.push(Segment { name, file_bytes: entry.bytes, data_end: entry.bytes });
+            } else if entry.name.ends_with(SPARE_SUFFIX) {
+                self.dead.push(entry.name);
+            }
+        }
+        // A segment replaces all that earlier ones hold from its base on: they are what is left
+        // of writes that failed.
+        segments.sort_by_key(|segment| std::cmp::Reverse(segment.name.id));
+        for segment in segments {
+            if self.segments.front().is_none_or(|later| segment.name.base < later.name.base) {
+                self.segments.push_front(segment);
+            } else {
+                self.dead.push(segment.name.file_name());
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    pub(super) fn note(&mut self, text: &str) {
+        self.found.report.notes.push(format!("stream {}: {text}", self.stream));
+    }
+
+    /// A segment's header; `None` where it is damaged, which is remarked upon.
+    pub(super) fn header(&mut self, name: SegmentName) -> io::Result<Option<SegmentHeader>> {
+        let read = segment::open(self.disk, self.dir, name)
+            .map_err(HeaderError::Io)
+            .and_then(|file| SegmentHeader::read(&*file, name));
+        match read {
+            Ok(header) => Ok(Some(header)),
+            Err(HeaderError::Newer(version)) => Err(newer(version)),
+            Err(HeaderError::Damaged | HeaderError::Io(_)) => {
+                self.note(&format!("the header of {} is damaged", name.file_name()));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Surveys a segment; one that cannot be read at all holds nothing for now.
+    pub(super) fn survey(&mut self, name: SegmentName, limit: u64) -> io::Result<Option<Survey>> {
+        match Survey::of(self.disk, self.dir, name, limit) {
+            Ok(survey) => Ok(Some(survey)),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(error),
+            Err(error) => {
+                self.note(&format!("{} cannot be read: {error}", name.file_name()));
+                Ok(None)
+            }
+        }
+    }
+
+    fn start_from_cursor(&mut self, slots: &Slots, snapshot: Snapshot) -> io::Result<()> {
+        let Snapshot { next, settled, accounts } = snapshot;
+        (self.found.next, self.found.settled, self.found.accounts) = (next, settled, accounts);
+        if slots.damaged {
+            self.note("one of the two cursor slots is damaged; some records may be sent twice");
+        }
+        self.drop_settled_segments();
+        self.lost_before_the_first(slots.damaged)?;
+        let Some(last) = self.found.segments.back().copied() else { return Ok(()) };
+        let mut known_until = next;
+        if next < last.name.base {
+            known_until = self.catch_up(next, last.name)?;
+        }
+        self.take_last(last.name, known_until)
+    }
+
+    /// Segments wholly below the floor are done with, but the last is kept: it carries the
+    /// accounts.
+    fn drop_settled_segments(&mut self) {
+        let floor = self.found.settled.floor();
+        while self.found.segments.get(1).is_some_and(|second| second.name.base <= floor) {
+            if let Some(first) = self.found.segments.pop_front() {
+                self.found.dead.push(first.name.file_name());
+            }
+        }
+    }
+
+    /// Records that are queued by the cursor and older than the oldest segment.
+    fn lost_before_the_first(&mut self, cursor_was_newer: bool) -> io::Result<()> {
+        let first = self.found.segments.front().map(|segment| segment.name);
+        let base = first.map_or(self.found.next, |first| first.base).min(self.found.next);
+        let parts = self.found.settled.open_parts(0..base);
+        let lost: u64 = parts.iter().map(|part| part.end - part.start).sum();
+        if lost == 0 {
+            return Ok(());
+        }
+        let header = first.map(|first| self.header(first)).transpose()?.flatten();
+        let found = &mut self.found;
+        let expected = header.map(|header| {
+            // The queued of each source that are not in the segments still there.
+            let mut settled = Accounts::default();
+            for (name, count) in found.accounts.settled_named() {
+                let id = settled.id(name);
+                settled.accept(id, count);
+            }
+            let none = std::collections::HashMap::new();
+            missing_by_source(&mut found.accounts, &settled, &header.accounts, &none)
+        });
+        let fate = if cursor_was_newer { Fate::Delivered } else { Fate::Damaged };
+        found.accounts.settle_damaged(&expected.unwrap_or_default(), lost, fate);
+        for part in parts {
+            found.settled.insert_range(part.clone());
+            if cursor_was_newer {
+                continue;
+            }
+            found.report.damage.push(damage::Damage {
+                stream: self.stream.to_owned(),
+                file: "a segment that is gone".to_owned(),
+                bytes: 0..0,
+                sequences: part,
+            });
+        }
+        if cursor_was_newer {
+            self.note(&format!(
+                "{lost} record(s) were settled by the damaged slot; they are counted as delivered"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The cursor is older than the last segment: takes the accepted counts from its header, or
+    /// counts them from the records before it. Returns up to where they are known.
+    fn catch_up(&mut self, next: u64, last: SegmentName) -> io::Result<u64> {
+        if let Some(header) = self.header(last)? {
+            self.found.accounts.adopt_accepted(&header.accounts);
+            self.found.next = last.base;
+            return Ok(last.base);
+        }
+        let segments: Vec<_> = self.found.segments.iter().map(|segment| segment.name).collect();
+        for pair in segments.windows(2).filter(|pair| pair[1].base > next) {
+            let Some(survey) = self.survey(pair[0], pair[1].base)? else { continue };
+            self.count_behind(survey, next.max(pair[0].base), pair[1].base, Vec::new());
+        }
+        self.found.next = last.base;
+        Ok(last.base)
+    }
+
+    /// Counts the records of `[from, end)`, about which no account knows anything. `before` are
+    /// gaps found before them.
+    pub(super) fn count_behind(&mut self, survey: Survey, from: u64, end: u64, before: Vec<Gap>) {
+        let found = &mut self.found;
+        for (source, count) in survey.by_source(|sequence| (from..end).contains(&sequence)) {
+            let id = found.accounts.id(source);
+            found.accounts.accept(id, count);
+        }
+        let gaps = open_gaps(&survey.scan.gaps(from, end), &found.settled);
+        for gap in &gaps {
+            found.accounts.lost_unknown(gap.sequences.end - gap.sequences.start);
+            found.settled.insert_range(gap.sequences.clone());
+        }
+        self.cut_out(survey, [before, gaps].concat());
+    }
+
+    pub(super) fn cut_out(&mut self, survey: Survey, gaps: Vec<Gap>) {
+        if !gaps.is_empty() {
+            self.found.report.damage.extend(damage::named(self.stream, survey.name, &gaps));
+            self.found.cut_out.push((survey, gaps));
+        }
+    }
+
+    /// The last segment is read whole: its tail is where the writing stopped.
+    fn take_last(&mut self, name: SegmentName, known: u64) -> io::Result<()> {
+        let Some(survey) = self.survey(name, u64::MAX)? else { return Ok(()) };
+        if let Some(last) = self.found.segments.back_mut() {
+            last.data_end = survey.scan.data_end;
+        }
+        self.found.next = survey.scan.claimed_end.max(known).max(name.base);
+        let gaps = open_gaps(&survey.scan.gaps(name.base, known), &self.found.settled);
+        let lost: u64 = gaps.iter().map(|gap| gap.sequences.end - gap.sequences.start).sum();
+        if lost > 0 {
+            // These the cursor knew, so they are among the accepted already.
+            let found = &mut self.found;
+            let at_end = found.accounts.clone();
+            let range = name.base..known;
+            let settled = &found.settled;
+            let expected = charge(&mut found.accounts, settled, known, &survey, range, &at_end);
+            found.accounts.settle_damaged(&expected, lost, Fate::Damaged);
+            for gap in &gaps {
+                found.settled.insert_range(gap.sequences.clone());
+            }
+        }
+        let end = self.found.next;
+        if survey.header.is_none() {
+            self.note(&format!("the header of {} is damaged", name.file_name()));
+        }
+        self.count_behind(survey, known, end, gaps);
+        Ok(())
+    }
+}

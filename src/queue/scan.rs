@@ -1,0 +1,283 @@
+//! Finding what is intact in the bytes of a segment, damaged or not.
+//!
+//! Whole frames are taken as they come. Where one does not validate, the search goes on byte by
+//! byte for the next frame or the next record that does, so that one bad bit costs one record.
+
+use std::ops::Range;
+
+use super::{
+    frame::{
+        FRAME_FLAGS_KNOWN, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, RECORD_BYTES_MAX,
+        RECORD_BYTES_MIN, RecordView, Salt,
+    },
+    segment::SegmentName,
+};
+
+/// How far ahead of the last intact record a sequence may lie and still be believed.
+const SEQUENCE_LEAP_MAX: u64 = 1 << 24;
+
+/// An intact record in the bytes of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) sequence: u64,
+    pub(super) at: u32,
+    pub(super) bytes: u32,
+}
+
+impl Found {
+    pub(super) fn range(&self) -> Range<usize> {
+        self.at as usize..(self.at + self.bytes) as usize
+    }
+}
+
+/// What is missing between intact records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) sequences: Range<u64>,
+    /// Where in the file they were, or would have been.
+    pub(super) bytes: Range<u64>,
+}
+
+/// The intact records of a segment, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Scan {
+    pub(super) records: Vec<Found>,
+    /// Behind the last intact frame or record.
+    pub(super) data_end: u64,
+    /// The sequence after the last that an intact frame header or record speaks of.
+    pub(super) claimed_end: u64,
+}
+
+impl Scan {
+    /// Scans `bytes` from `start` on for records from `name.base` up to before `limit`.
+    pub(super) fn of(bytes: &[u8], start: usize, name: SegmentName, limit: u64) -> Self {
+        let scan = Self { records: Vec::new(), data_end: start as u64, claimed_end: name.base };
+        let mut scanner = Scanner { bytes, salt: name.salt(), limit, scan };
+        scanner.run(start);
+        scanner.scan
+    }
+
+    /// The sequences of `[from, end)` that were not found, and where they should be.
+    pub(super) fn gaps(&self, from: u64, end: u64) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        let (mut expected, mut at) = (from, 0);
+        for record in self.records.iter().filter(|record| record.sequence < end) {
+            let start = u64::from(record.at);
+            if record.sequence > expected {
+                gaps.push(Gap { sequences: expected..record.sequence, bytes: at..start });
+            }
+            expected = expected.max(record.sequence + 1);
+            at = start + u64::from(record.bytes);
+        }
+        if expected < end {
+            gaps.push(Gap { sequences: expected..end, bytes: at..self.data_end.max(at) });
+        }
+        gaps
+    }
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    salt: Salt,
+    limit: u64,
+    scan: Scan,
+}
+
+impl Scanner<'_> {
+    fn run(&mut self, start: usize) {
+        let mut at = start;
+        while at < self.bytes.len() {
+            if let Some(header) = self.frame_at(at) {
+                at = self.take_frame(at, &header);
+                continue;
+            }
+            let plausible = self.plausible();
+            match self.next_intact(at, self.bytes.len(), &plausible) {
+                Some((found_at, Some(length))) => {
+                    self.push(found_at, length);
+                    at = found_at + length;
+                    self.scan.data_end = at as u64;
+                }
+                Some((found_at, None)) => at = found_at,
+                None => break,
+            }
+        }
+    }
+
+    fn plausible(&self) -> Range<u64> {
+        let from = self.scan.claimed_end;
+        from..self.limit.min(from.saturating_add(SEQUENCE_LEAP_MAX))
+    }
+
+    fn frame_at(&self, at: usize) -> Option<FrameHeader> {
+        FrameHeader::decode(self.bytes.get(at..)?, self.salt).filter(|header| {
+            header.flags & !FRAME_FLAGS_KNOWN == 0
+                && (self.scan.claimed_end..self.limit).contains(&header.first_sequence)
+        })
+    }
+
+    /// Takes a frame whose header is intact; returns where the next one begins.
+    fn take_frame(&mut self, at: usize, header: &FrameHeader) -> usize {
+        let start = at + FRAME_HEADER_BYTES;
+        let end = (start + header.body_bytes as usize).min(self.bytes.len());
+        let sequences = header.first_sequence..header.end_sequence().min(self.limit);
+        let mut at = start;
+        if header.body_is_intact(&self.bytes[start..end], self.salt) {
+            while at < end
+                && let Some(view) = RecordView::decode(&self.bytes[at..end])
+            {
+                let (sequence, length) = (view.sequence, view.bytes);
+                if sequence < self.limit {
+                    self.push_known(sequence, at, length);
+                }
+                at += length;
+            }
+        } else {
+            let mut plausible = sequences.clone();
+            while let Some((found_at, length)) = self.next_record(at, end, &plausible) {
+                plausible.start = self.push(found_at, length) + 1;
+                at = found_at + length;
+            }
+        }
+        self.scan.claimed_end = self.scan.claimed_end.max(sequences.end);
+        self.scan.data_end = end as u64;
+        end
+    }
+
+    /// The next intact frame (`None` for its length) or record in `[at, end)`.
+    fn next_intact(
+        &self,
+        at: usize,
+        end: usize,
+        plausible: &Range<u64>,
+    ) -> Option<(usize, Option<usize>)> {
+        let window = self.bytes.get(at..end)?;
+        for (offset, front) in window.windows(16).enumerate() {
+            let here = at + offset;
+            if front[..4] == FRAME_MAGIC && self.frame_at(here).is_some() {
+                return Some((here, None));
+            }
+            if let Some(length) = self.record_at(front, here, end, plausible) {
+                return Some((here, Some(length)));
+            }
+        }
+        None
+    }
+
+    fn next_record(&self, at: usize, end: usize, plausible: &Range<u64>) -> Option<(usize, usize)> {
+        let window = self.bytes.get(at..end)?;
+        window.windows(16).enumerate().find_map(|(offset, front)| {
+            let here = at + offset;
+            Some((here, self.record_at(front, here, end, plausible)?))
+        })
+    }
+
+    /// The length of the intact record at `here`, of which `front` is the beginning.
+    fn record_at(
+        &self,
+        front: &[u8],
+        here: usize,
+        end: usize,
+        plausible: &Range<u64>,
+    ) -> Option<usize> {
+        let length = u32::from_le_bytes(front[4..8].try_into().ok()?) as usize;
+        let sequence = u64::from_le_bytes(front[8..16].try_into().ok()?);
+        // Cheap conditions that nearly every wrong place fails.
+        if !(RECORD_BYTES_MIN..=RECORD_BYTES_MAX).contains(&length)
+            || !plausible.contains(&sequence)
+            || here + length > end
+        {
+            return None;
+        }
+        RecordView::decode_checked(&self.bytes[here..here + length], self.salt, plausible)
+            .map(|view| view.bytes)
+    }
+
+    fn push(&mut self, at: usize, length: usize) -> u64 {
+        let sequence = self.bytes[at + 8..at + 16].try_into().map_or(0, u64::from_le_bytes);
+        self.push_known(sequence, at, length);
+        sequence
+    }
+
+    fn push_known(&mut self, sequence: u64, at: usize, length: usize) {
+        self.scan.records.push(Found { sequence, at: at as u32, bytes: length as u32 });
+        self.scan.claimed_end = self.scan.claimed_end.max(sequence + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::queue::{NewRecord, Stamp, frame::FrameWriter};
+
+    const NAME: SegmentName = SegmentName { base: 100, id: 0x1234 };
+
+    fn segment(batches: &[usize]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut sequence = NAME.base;
+        for count in batches {
+            let mut writer = FrameWriter::new(&mut bytes, NAME.salt());
+            for _ in 0..*count {
+                let record = NewRecord {
+                    source: "s".into(),
+                    topic: "t".to_owned(),
+                    payload: Bytes::from(sequence.to_string()),
+                    stamp: Stamp {
+                        boot: 1,
+                        monotonic_millis: 1,
+                        wall_millis: 1,
+                        wall_trusted: true,
+                    },
+                };
+                writer.push(sequence, &record);
+                sequence += 1;
+            }
+            writer.finish();
+        }
+        bytes
+    }
+
+    fn sequences(scan: &Scan) -> Vec<u64> {
+        scan.records.iter().map(|record| record.sequence).collect()
+    }
+
+    #[test]
+    fn an_intact_segment_is_read_to_its_end_and_no_further() {
+        let mut bytes = segment(&[3, 1, 5]);
+        let end = bytes.len() as u64;
+        bytes.resize(bytes.len() + 500, 0);
+        let scan = Scan::of(&bytes, 0, NAME, u64::MAX);
+        assert_eq!(sequences(&scan), (100..109).collect::<Vec<_>>());
+        assert_eq!((scan.data_end, scan.claimed_end), (end, 109));
+        assert!(scan.gaps(100, 109).is_empty());
+    }
+
+    #[test]
+    fn one_flipped_bit_costs_at_most_one_record() {
+        let good = segment(&[3, 1, 5]);
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let found = sequences(&Scan::of(&bad, 0, NAME, u64::MAX));
+            assert!(found.len() >= 8, "bit {bit}: {found:?}");
+            assert!(found.is_sorted_by(|a, b| a < b));
+        }
+    }
+
+    #[test]
+    fn records_at_or_behind_the_limit_are_not_taken() {
+        let scan = Scan::of(&segment(&[3, 4]), 0, NAME, 105);
+        assert_eq!(sequences(&scan), vec![100, 101, 102, 103, 104]);
+    }
+
+    #[test]
+    fn a_torn_batch_says_how_many_it_held() {
+        let bytes = segment(&[2, 4]);
+        let scan = Scan::of(&bytes[..bytes.len() - 1], 0, NAME, u64::MAX);
+        assert_eq!(sequences(&scan), vec![100, 101, 102, 103, 104]);
+        assert_eq!(scan.claimed_end, 106);
+        assert_eq!(scan.gaps(100, 106)[0].sequences, 105..106);
+    }
+}

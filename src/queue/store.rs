@@ -1,0 +1,336 @@
+//! The files of one stream: beginning segments, giving them back, and the cursor.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    accounts::Fate,
+    cursor::{CursorFile, Snapshot},
+    disk::{Access, Disk, DiskFile, is_full},
+    health::Condition,
+    recovery::SPARE_SUFFIX,
+    retention,
+    segment::SegmentName,
+    state::{Segment, Shared},
+};
+use crate::config::OnFull;
+
+/// The ordinary length of a segment.
+pub(super) const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
+/// A stream with a small limit has shorter ones, so that it consists of this many.
+const SEGMENTS_PER_STREAM_MIN: u64 = 8;
+/// But none is shorter than this.
+const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
+/// Retired segments kept to be used again.
+const SPARES_MAX: usize = 2;
+/// A file that is removed when the cursor finds no space, and made again when there is some.
+const BALLAST: &str = "ballast";
+const BALLAST_BYTES: u64 = 256 * 1024;
+
+/// A file that will be a segment.
+#[derive(Debug)]
+struct Spare {
+    file_name: String,
+    file_bytes: u64,
+}
+
+/// A segment that has been begun durably.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) file_bytes: u64,
+}
+
+/// The files of one stream.
+#[derive(Debug)]
+pub(super) struct Store {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    bytes_max: u64,
+    segment_bytes: u64,
+    generation: u32,
+    spares: Vec<Spare>,
+    cursor: CursorFile,
+    cursor_buffer: Vec<u8>,
+    /// The floor that is on disk.
+    floor_persisted: u64,
+    /// What segments take that were begun and hold nothing published yet.
+    pub(super) unpublished_bytes: u64,
+}
+
+impl Store {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        bytes_max: u64,
+        segment_generation: u32,
+        cursor_generation: u64,
+    ) -> Self {
+        let segment_bytes =
+            (bytes_max / SEGMENTS_PER_STREAM_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES);
+        Self {
+            cursor: CursorFile::new(Arc::clone(&disk), dir.to_owned(), cursor_generation),
+            disk,
+            dir: dir.to_owned(),
+            bytes_max,
+            segment_bytes,
+            generation: segment_generation,
+            spares: Vec::new(),
+            cursor_buffer: Vec::new(),
+            floor_persisted: 0,
+            unpublished_bytes: 0,
+        }
+    }
+
+    /// An id that no segment of this stream ever had.
+    pub(super) fn next_segment_id(&mut self) -> io::Result<u64> {
+        self.generation = self.generation.wrapping_add(1);
+        let mut chance = [0; 4];
+        getrandom::fill(&mut chance).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(u64::from(self.generation) << 32 | u64::from(u32::from_le_bytes(chance)))
+    }
+
+    /// Begins a segment with room for `needed` bytes behind its header; `None` where neither the
+    /// stream's limit nor the disk allows it, even after the stream's policy was applied.
+    pub(super) fn begin(
+        &mut self,
+        shared: &Shared,
+        name: SegmentName,
+        header: &[u8],
+        needed: u64,
+        keep: Option<SegmentName>,
+    ) -> io::Result<Option<Begun>> {
+        let length = header.len() as u64 + needed.max(self.segment_bytes / 2);
+        let length = length.max(self.segment_bytes);
+        let Some(spare) = self.make_room(shared, length, keep)? else { return Ok(None) };
+        shared.state().spare_bytes = self.spare_bytes();
+        let path = self.dir.join(&spare.file_name);
+        let begun = self.write_header(&path, name, header);
+        match begun {
+            Ok(file) => {
+                self.unpublished_bytes += spare.file_bytes;
+                Ok(Some(Begun { file, file_bytes: spare.file_bytes }))
+            }
+            Err(error) => {
+                self.discard(&spare.file_name);
+                self.discard(&name.file_name());
+                Err(error)
+            }
+        }
+    }
+
+    fn write_header(
+        &self,
+        spare: &Path,
+        name: SegmentName,
+        header: &[u8],
+    ) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.open(spare, Access::Write)?;
+        file.write_at(header, 0)?;
+        file.sync()?;
+        self.disk.rename(spare, &self.dir.join(name.file_name()))?;
+        self.disk.sync_dir(&self.dir)?;
+        Ok(file)
+    }
+
+    fn make_room(
+        &mut self,
+        shared: &Shared,
+        length: u64,
+        keep: Option<SegmentName>,
+    ) -> io::Result<Option<Spare>> {
+        loop {
+            if let Some(at) = self.spares.iter().position(|spare| spare.file_bytes >= length) {
+                return Ok(Some(self.spares.swap_remove(at)));
+            }
+            let taken = shared.state().disk_bytes() + self.unpublished_bytes;
+            if taken + length <= self.bytes_max {
+                match self.create_spare(length) {
+                    Err(error) if is_full(&error) => {}
+                    created => return created.map(Some),
+                }
+            }
+            if let Some(short) = self.spares.pop() {
+                self.discard(&short.file_name);
+                shared.state().spare_bytes = self.spare_bytes();
+                continue;
+            }
+            if self.release(shared, keep)? {
+                continue;
+            }
+            let may_evict = shared.options.on_full == OnFull::DropOldest;
+            if may_evict && self.evict_oldest(shared, keep)? {
+                continue;
+            }
+            return Ok(None);
+        }
+    }
+
+    fn create_spare(&mut self, length: u64) -> io::Result<Spare> {
+        let file_name = format!("{:016x}{SPARE_SUFFIX}", self.next_segment_id()?);
+        let path = self.dir.join(&file_name);
+        let created = self.disk.create(&path).and_then(|file| file.allocate(length));
+        match created {
+            Ok(()) => Ok(Spare { file_name, file_bytes: length }),
+            Err(error) => {
+                self.discard(&file_name);
+                Err(error)
+            }
+        }
+    }
+
+    /// Drops the oldest segment's records; false where there is none that may be given up.
+    fn evict_oldest(&mut self, shared: &Shared, keep: Option<SegmentName>) -> io::Result<bool> {
+        let oldest = shared.state().segments.front().map(|segment| segment.name);
+        let Some(oldest) = oldest.filter(|oldest| Some(*oldest) != keep) else { return Ok(false) };
+        retention::retire(shared, oldest, Fate::Evicted);
+        self.release(shared, keep)
+    }
+
+    /// Gives back the oldest segments as far as everything in them is settled, all but `keep`.
+    pub(super) fn release(
+        &mut self,
+        shared: &Shared,
+        keep: Option<SegmentName>,
+    ) -> io::Result<bool> {
+        let settled = {
+            let state = shared.state();
+            let first = state.segments.front().filter(|first| Some(first.name) != keep);
+            first
+                .and_then(|first| state.end_of(first.name))
+                .filter(|end| state.settled.floor() >= *end)
+        };
+        let Some(end) = settled else { return Ok(false) };
+        if self.floor_persisted < end {
+            self.persist(shared)?;
+        }
+        let mut released = Vec::new();
+        {
+            let mut state = shared.state();
+            while let Some(first) = state.segments.front().copied()
+                && Some(first.name) != keep
+                && state.end_of(first.name).is_some_and(|end| end <= self.floor_persisted)
+            {
+                state.segments.pop_front();
+                released.push(first);
+            }
+        }
+        for segment in &released {
+            self.retire_file(segment);
+        }
+        self.disk.sync_dir(&self.dir)?;
+        let mut state = shared.state();
+        state.spare_bytes = self.spare_bytes();
+        if state.condition == Condition::Full {
+            state.condition = Condition::Healthy;
+        }
+        Ok(!released.is_empty())
+    }
+
+    fn retire_file(&mut self, segment: &Segment) {
+        let file_name = segment.name.file_name();
+        if self.spares.len() < SPARES_MAX && segment.file_bytes == self.segment_bytes {
+            let spare_name = format!("{:016x}{SPARE_SUFFIX}", segment.name.id);
+            match self.disk.rename(&self.dir.join(&file_name), &self.dir.join(&spare_name)) {
+                Ok(()) => {
+                    self.spares
+                        .push(Spare { file_name: spare_name, file_bytes: segment.file_bytes });
+                    return;
+                }
+                Err(error) => tracing::warn!("{file_name} could not be kept as a spare: {error}"),
+            }
+        }
+        self.discard(&file_name);
+    }
+
+    fn spare_bytes(&self) -> u64 {
+        self.spares.iter().map(|spare| spare.file_bytes).sum()
+    }
+
+    /// Removes a file that holds nothing needed. What stays is recognised as dead when the queue
+    /// is opened again.
+    pub(super) fn discard(&self, file_name: &str) {
+        match self.disk.remove(&self.dir.join(file_name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(
+                    "{} could not be removed: {error}",
+                    self.dir.join(file_name).display()
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives back the space behind the last frame of a segment that will not be written again.
+    pub(super) fn trim(&self, segment: &mut Segment) -> io::Result<()> {
+        let path = self.dir.join(segment.name.file_name());
+        self.disk.open(&path, Access::Write)?.truncate(segment.data_end)?;
+        segment.file_bytes = segment.data_end;
+        Ok(())
+    }
+
+    /// Creates what must be there before the disk is full.
+    pub(super) fn reserve(&mut self) -> io::Result<()> {
+        self.cursor.reserve()?;
+        self.restore_ballast()
+    }
+
+    fn restore_ballast(&self) -> io::Result<()> {
+        match self.disk.create(&self.dir.join(BALLAST)) {
+            Ok(file) => {
+                let allocated = file.allocate(BALLAST_BYTES);
+                if allocated.is_err() {
+                    self.discard(BALLAST);
+                }
+                allocated
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what is settled, and the accounts, durably.
+    pub(super) fn persist(&mut self, shared: &Shared) -> io::Result<()> {
+        let (changes, floor) = {
+            let state = shared.state();
+            let buffer = &mut self.cursor_buffer;
+            Snapshot::encode(state.next, &state.settled, &state.accounts, buffer);
+            (state.changes, state.settled.floor())
+        };
+        let mut written = self.cursor.write(&mut self.cursor_buffer);
+        if written.as_ref().is_err_and(is_full) {
+            self.discard(BALLAST);
+            written = self.cursor.write(&mut self.cursor_buffer);
+        }
+        let mut state = shared.state();
+        match written {
+            Ok(()) => {
+                state.changes -= changes;
+                self.floor_persisted = floor;
+                if matches!(state.condition, Condition::CursorFailing(_)) {
+                    state.condition = Condition::Healthy;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                state.condition = Condition::CursorFailing(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// The regular work: the cursor, what can be given back, the ballast.
+    pub(super) fn tend(&mut self, shared: &Shared, keep: Option<SegmentName>) -> io::Result<()> {
+        if shared.state().changes > 0 {
+            self.persist(shared)?;
+        }
+        let last = shared.state().segments.back().map(|segment| segment.name);
+        self.release(shared, keep.or(last))?;
+        // Without space there is no ballast yet; it is tried again with the next round.
+        let _ = self.restore_ballast();
+        Ok(())
+    }
+}

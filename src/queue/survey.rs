@@ -1,0 +1,104 @@
+//! Reading a whole segment, as far as it can be read.
+
+use std::{collections::HashMap, io, path::Path};
+
+use super::{
+    disk::{Disk, DiskFile},
+    frame::RecordView,
+    scan::{Found, Scan},
+    segment::{self, HeaderError, SegmentHeader, SegmentName},
+};
+
+/// An unreadable range is narrowed down to blocks of this size.
+const BLOCK_BYTES: usize = 4096;
+/// A read that fails is tried this often.
+const READ_TRIES: usize = 3;
+
+/// A segment's bytes and what is intact in them.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) name: SegmentName,
+    pub(super) bytes: Vec<u8>,
+    pub(super) header: Option<SegmentHeader>,
+    pub(super) scan: Scan,
+}
+
+impl Survey {
+    /// Reads the segment and finds its records below `limit`. Blocks that cannot be read count
+    /// as zeros; if none can, or the file is of a later version, that is an error and says
+    /// nothing about the records.
+    pub(super) fn of(
+        disk: &dyn Disk,
+        dir: &Path,
+        name: SegmentName,
+        limit: u64,
+    ) -> io::Result<Self> {
+        let bytes = match segment::open(disk, dir, name) {
+            Ok(file) => read(&*file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let header = match SegmentHeader::decode(&bytes, name) {
+            Ok(header) => Some(header),
+            Err(HeaderError::Newer(version)) => return Err(newer(version)),
+            Err(HeaderError::Damaged) => None,
+            Err(HeaderError::Io(error)) => return Err(error),
+        };
+        let start = header.as_ref().map_or(0, |header| header.data_start as usize);
+        let scan = Scan::of(&bytes, start.min(bytes.len()), name, limit);
+        Ok(Self { name, bytes, header, scan })
+    }
+
+    pub(super) fn view(&self, found: &Found) -> Option<RecordView<'_>> {
+        RecordView::decode(self.bytes.get(found.range())?)
+    }
+
+    /// Counts the records that `wanted` by source.
+    pub(super) fn by_source(&self, wanted: impl Fn(u64) -> bool) -> HashMap<&str, u64> {
+        let mut counts = HashMap::new();
+        let records = self.scan.records.iter().filter(|found| wanted(found.sequence));
+        for view in records.filter_map(|found| self.view(found)) {
+            *counts.entry(view.source).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// The error for a segment of a later version.
+pub(super) fn newer(version: u16) -> io::Error {
+    let text = format!("its format version {version} is later than this program knows");
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+fn read(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(file.bytes()?).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; length];
+    if let Ok(read) = retried(file, &mut bytes, 0) {
+        bytes.truncate(read);
+        return Ok(bytes);
+    }
+    let (mut readable, mut last) = (0, None);
+    for (number, block) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
+        match retried(file, block, (number * BLOCK_BYTES) as u64) {
+            Ok(_) => readable += 1,
+            Err(error) => {
+                block.fill(0);
+                last = Some(error);
+            }
+        }
+    }
+    match last {
+        Some(error) if readable == 0 => Err(error),
+        _ => Ok(bytes),
+    }
+}
+
+fn retried(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut tries = 1;
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(_) if tries < READ_TRIES => tries += 1,
+            done => return done,
+        }
+    }
+}

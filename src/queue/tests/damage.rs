@@ -1,0 +1,278 @@
+//! Damage of every kind: the queue opens, serves no wrong byte, and counts what is lost.
+
+use std::path::{Path, PathBuf};
+
+use super::harness::{Chance, Harness, SMALL, sequences};
+use crate::{
+    config::{self, OnFull},
+    queue::{Record, disk::simulated::SimulatedDisk, inspect},
+};
+
+/// A small queue, some of it acknowledged, some acknowledged out of order, with a rotation.
+fn small_queue() -> (Harness, Vec<Record>) {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    for batch in 0..6 {
+        let records = (0..5)
+            .map(|number| queue.record(["a", "b"][number % 2], format!("{batch}-{number}")))
+            .collect();
+        queue.append(records);
+    }
+    queue.read_all();
+    for sequence in [0, 1, 2, 5, 9, 27] {
+        assert!(queue.acknowledge(sequence));
+    }
+    queue.tend();
+    queue.kill();
+    queue.open();
+    for batch in 6..8 {
+        let records = (0..3).map(|number| queue.record("c", format!("{batch}-{number}")));
+        let records = records.collect();
+        queue.append(records);
+    }
+    let all = queue.read_all();
+    queue.kill();
+    (queue, all)
+}
+
+fn reopened(disk: SimulatedDisk) -> Harness {
+    let mut options = config::Stream::with_defaults(super::harness::STREAM);
+    options.bytes_max = SMALL;
+    Harness::on(disk, options)
+}
+
+/// Opens a damaged copy and checks everything that must hold whatever the damage was. Returns
+/// how many of the records that were queued are gone.
+fn examine(disk: SimulatedDisk, before: &[Record], what: &str) -> usize {
+    let verified = inspect::verify_on(&disk, &super::harness::root()).unwrap();
+    let mut queue = reopened(disk);
+    let records = queue.check();
+    let mut lost = before.len();
+    for record in &records {
+        match before.iter().find(|known| known.sequence == record.sequence) {
+            Some(known) => {
+                assert_eq!(known, record, "{what}: a wrong byte");
+                lost -= 1;
+            }
+            // Acknowledged before, and sent again because the cursor was damaged.
+            None => assert!(record.sequence < 36, "{what}: {record:?}"),
+        }
+    }
+    assert_eq!(verified.intact as usize, records.len(), "{what}: {verified:?}");
+    let damaged = queue.total().damaged as usize;
+    assert!(damaged >= lost, "{what}: {lost} lost, {damaged} counted");
+    let named: u64 =
+        verified.damage.iter().map(|one| one.sequences.end - one.sequences.start).sum();
+    assert!(named as usize >= lost, "{what}: {lost} lost, {named} named");
+    // It goes on working, and numbers are not used again.
+    let next = queue.shared().state().next;
+    assert_eq!(queue.fill("d", 1, 10), vec![next], "{what}");
+    queue.check();
+    queue.close();
+    queue.open();
+    assert_eq!(queue.check().len(), records.len() + 1, "{what}");
+    lost
+}
+
+fn files(queue: &Harness) -> Vec<PathBuf> {
+    let paths = queue.disk.paths();
+    paths.into_iter().filter(|path| !path.ends_with("ballast")).collect()
+}
+
+/// The bytes of a file up to where it is zeros to the end.
+fn used(queue: &Harness, path: &Path) -> usize {
+    let content = queue.disk.content(path);
+    content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+#[test]
+fn any_single_flipped_byte_costs_at_most_one_record() {
+    let (queue, before) = small_queue();
+    for path in files(&queue) {
+        for at in 0..used(&queue, &path) {
+            let disk = queue.disk.duplicate();
+            let mut content = disk.content(&path);
+            content[at] ^= 0x41;
+            disk.set_content(&path, &content);
+            let what = format!("{} byte {at}", path.display());
+            assert!(examine(disk, &before, &what) <= 1, "{what}");
+        }
+    }
+}
+
+#[test]
+fn truncation_anywhere_loses_only_what_was_behind_it() {
+    let (queue, before) = small_queue();
+    for path in files(&queue) {
+        for length in 0..=used(&queue, &path) {
+            let disk = queue.disk.duplicate();
+            let content = disk.content(&path);
+            disk.set_content(&path, &content[..length]);
+            examine_truncated(disk, &before, &format!("{} cut at {length}", path.display()));
+        }
+    }
+}
+
+/// A cut exactly between two batches at the very end leaves no trace of what was behind it, so
+/// the loss may go uncounted there; everything else holds.
+fn examine_truncated(disk: SimulatedDisk, before: &[Record], what: &str) {
+    let queue = reopened(disk);
+    let records = queue.check();
+    for record in &records {
+        if let Some(known) = before.iter().find(|known| known.sequence == record.sequence) {
+            assert_eq!(known, record, "{what}: a wrong byte");
+        }
+    }
+    assert!(sequences(&records).is_sorted_by(|a, b| a < b), "{what}");
+}
+
+#[test]
+fn zeroed_ranges_lose_only_the_records_in_them() {
+    let (queue, before) = small_queue();
+    let mut chance = Chance(7);
+    for path in files(&queue) {
+        let used = used(&queue, &path) as u64;
+        for round in 0..150 {
+            let disk = queue.disk.duplicate();
+            let mut content = disk.content(&path);
+            let start = chance.below(used);
+            let end = (start + 1 + chance.below(700)).min(used);
+            content[start as usize..end as usize].fill(0);
+            disk.set_content(&path, &content);
+            let what = format!("{} {start}..{end} zeroed (round {round})", path.display());
+            examine_truncated(disk, &before, &what);
+        }
+    }
+}
+
+#[test]
+fn damage_in_the_middle_is_named_and_charged_to_its_source() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    for batch in 0..6 {
+        let name = ["a", "b"][batch % 2];
+        let records = (0..5).map(|n| queue.record(name, format!("record-{:02}", batch * 5 + n)));
+        let records = records.collect();
+        queue.append(records);
+    }
+    queue.kill();
+    let path = segment_files(&queue).remove(0);
+    let mut content = queue.disk.content(&path);
+    let at = content.windows(9).position(|window| window == b"record-06").unwrap();
+    content[at + 3] = b'y';
+    queue.disk.set_content(&path, &content);
+    queue.open();
+    let records = queue.check();
+    assert_eq!(records.len(), 29);
+    assert!(!sequences(&records).contains(&6));
+    assert_eq!(queue.recovery.damage.len(), 1);
+    assert_eq!(queue.recovery.damage[0].sequences, 6..7);
+    assert!(queue.recovery.damage[0].bytes.contains(&(at as u64)));
+    assert_eq!(queue.total().damaged, 1);
+    let quarantined =
+        queue.disk.paths().into_iter().filter(|path| path.to_string_lossy().ends_with(".bad"));
+    assert_eq!(quarantined.count(), 1);
+    // Opening again finds the same damage and does not count it again.
+    queue.close();
+    queue.open();
+    assert!(queue.recovery.damage.is_empty(), "{}", queue.recovery);
+    assert_eq!(queue.total().damaged, 1);
+}
+
+#[test]
+fn damage_found_while_reading_is_skipped_and_counted_under_its_source() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    for _ in 0..12 {
+        queue.fill("a", 10, 100);
+        queue.fill("b", 10, 100);
+    }
+    assert!(segment_files(&queue).len() > 1);
+    let path = segment_files(&queue).remove(0);
+    let mut content = queue.disk.content(&path);
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    queue.disk.set_content(&path, &content);
+    let records = queue.check();
+    assert_eq!(records.len(), 239);
+    let missing = (0..240).find(|sequence| !sequences(&records).contains(sequence)).unwrap();
+    let source = if missing / 10 % 2 == 0 { "a" } else { "b" };
+    assert_eq!(queue.counts_of(source).damaged, 1);
+    assert_eq!(queue.total().damaged, 1);
+    for record in records {
+        assert!(queue.acknowledge(record.sequence));
+    }
+    queue.tend();
+    assert_eq!(queue.total().queued, 0);
+    assert_eq!(queue.shared().state().settled.floor(), 240);
+}
+
+#[test]
+fn a_lost_cursor_sends_again_and_loses_nothing() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    for _ in 0..20 {
+        queue.fill("a", 10, 100);
+    }
+    for record in queue.read_all().into_iter().take(130) {
+        queue.acknowledge(record.sequence);
+    }
+    queue.tend();
+    let first_on_disk = queue.shared().state().segments[0].name.base;
+    assert!(first_on_disk > 0);
+    queue.close();
+    for path in
+        queue.disk.paths().into_iter().filter(|path| path.to_string_lossy().contains("cursor"))
+    {
+        queue.disk.set_content(&path, b"nonsense");
+    }
+    queue.open();
+    assert!(!queue.recovery.notes.is_empty());
+    let records = queue.check();
+    assert_eq!(sequences(&records), (first_on_disk..200).collect::<Vec<_>>());
+    assert_eq!(queue.total().delivered, first_on_disk);
+    assert_eq!(queue.total().damaged, 0);
+}
+
+#[test]
+fn an_unreadable_sector_costs_its_records_and_an_unreadable_disk_none() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    for _ in 0..10 {
+        queue.fill("a", 10, 100);
+    }
+    let limits = crate::queue::reader::Limits { records_max: 10, bytes_max: 100_000 };
+    queue.disk.make_unreadable(".seg", 0..u64::MAX);
+    assert!(crate::queue::reader::read(queue.shared(), 0, limits).is_err());
+    queue.disk.heal();
+    assert_eq!(queue.check().len(), 100);
+    queue.kill();
+    queue.open();
+    queue.disk.make_unreadable("00000000000000000000-", 8192..8193);
+    let records = queue.check();
+    assert!((50..100).contains(&records.len()), "{}", records.len());
+    assert_eq!(queue.total().damaged as usize, 100 - records.len());
+}
+
+#[test]
+fn stale_frames_of_a_recycled_segment_never_come_back() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    for _ in 0..40 {
+        queue.fill("a", 10, 400);
+        for record in queue.read_all() {
+            queue.acknowledge(record.sequence);
+        }
+        queue.tend();
+    }
+    queue.fill("fresh", 1, 10);
+    let path = segment_files(&queue).pop().unwrap();
+    let content = queue.disk.content(&path);
+    // The file had a life before: there are payloads behind the tail.
+    assert!(content.windows(100).any(|window| window == [b'x'; 100]));
+    queue.kill();
+    queue.open();
+    let records = queue.check();
+    assert_eq!(records.len(), 1);
+    assert_eq!(&*records[0].source, "fresh");
+    assert!(queue.recovery.is_clean(), "{}", queue.recovery);
+}
+
+fn segment_files(queue: &Harness) -> Vec<PathBuf> {
+    let paths = queue.disk.paths().into_iter();
+    paths.filter(|path| path.to_string_lossy().ends_with(".seg")).collect()
+}

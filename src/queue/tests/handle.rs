@@ -1,0 +1,153 @@
+//! Through the handles, with the thread, on a real folder.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    config,
+    queue::{NewRecord, OpenError, Options, Queue, Stamp, inspect, verify},
+};
+
+fn options(names: &[&str]) -> Options {
+    Options {
+        streams: names.iter().map(|name| config::Stream::with_defaults(name)).collect(),
+        commit_interval: Duration::ZERO,
+    }
+}
+
+fn open(dir: &Path, names: &[&str]) -> Queue {
+    Queue::open(dir, options(names)).unwrap().0
+}
+
+fn record(number: usize) -> NewRecord {
+    NewRecord {
+        source: format!("s{}", number % 3).into(),
+        topic: "t".to_owned(),
+        payload: Bytes::from(number.to_string()),
+        stamp: Stamp { boot: 0, monotonic_millis: 0, wall_millis: 0, wall_trusted: false },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tasks_append_and_one_reads_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["telemetry", "events"]);
+    let stream = queue.stream("telemetry").unwrap();
+    let tasks = (0..8).map(|task| {
+        let (queue, id) = (queue.clone(), stream.id());
+        tokio::spawn(async move {
+            for batch in 0..20 {
+                let records = (0..10).map(|n| (id, record(task * 1000 + batch * 10 + n)));
+                let outcomes = queue.append(records.collect()).await;
+                assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Some(_)))));
+            }
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut end = stream.durable_end();
+    let mut from = 0;
+    let mut expected = 0;
+    while expected < 1600 {
+        let chunk = stream.read(from, 64, 1 << 20).await.unwrap();
+        if chunk.records.is_empty() {
+            end.wait_for(|end| *end > from).await.unwrap();
+        }
+        for record in &chunk.records {
+            assert_eq!(record.sequence, expected);
+            assert!(stream.acknowledge(record.sequence));
+            expected += 1;
+        }
+        from = chunk.next;
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(stream.depth().0, 0);
+    assert_eq!(stream.floor(), 1600);
+    assert!(queue.ledger().balances());
+    queue.close().await;
+    let ledger = inspect(dir.path()).unwrap();
+    assert!(ledger.balances());
+    assert_eq!(ledger.streams[1].total.delivered, 1600);
+    let late = queue.append(vec![(stream.id(), record(1))]).await;
+    assert_eq!(late, vec![Err(crate::queue::AppendError::Closed)]);
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_told_that_the_folder_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["telemetry"]);
+    let second = Queue::open(dir.path(), options(&["telemetry"])).unwrap_err();
+    assert!(matches!(second, OpenError::InUse(_)), "{second}");
+    queue.close().await;
+    open(dir.path(), &["telemetry"]).close().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_no_longer_configured_drains() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["old"]);
+    let id = queue.stream("old").unwrap().id();
+    queue.append(vec![(id, record(1)), (id, record(2))]).await;
+    queue.close().await;
+    let queue = open(dir.path(), &["new"]);
+    let old = queue.stream("old").unwrap();
+    assert_eq!(old.depth().0, 2);
+    let chunk = old.read(0, 10, 1000).await.unwrap();
+    assert_eq!(chunk.records.len(), 2);
+    assert!(old.acknowledge(0) && old.acknowledge(1));
+    queue.close().await;
+    assert_eq!(inspect(dir.path()).unwrap().streams[1].total.delivered, 2);
+}
+
+#[tokio::test]
+async fn a_live_folder_can_be_looked_into() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["telemetry"]);
+    let id = queue.stream("telemetry").unwrap().id();
+    queue.append((0..100).map(|number| (id, record(number))).collect()).await;
+    let ledger = inspect(dir.path()).unwrap();
+    assert!(ledger.balances());
+    assert_eq!(ledger.streams[0].total.queued, 100);
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.intact, report.damage.len()), (100, 0));
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn the_heart_beats_while_nothing_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path(), &["telemetry"]);
+    let first = queue.heartbeat();
+    let beating = async {
+        while queue.heartbeat() == first {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), beating).await.expect("the thread is alive");
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn names_that_are_no_folders_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for names in [&["../up"][..], &[""], &["twice", "twice"]] {
+        let error = Queue::open(dir.path(), options(names)).unwrap_err();
+        assert!(matches!(error, OpenError::StreamName(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn company_is_waited_for_no_longer_than_the_interval() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(&["telemetry"]);
+    options.commit_interval = Duration::from_millis(30);
+    let (queue, _) = Queue::open(dir.path(), options).unwrap();
+    let id = queue.stream("telemetry").unwrap().id();
+    let begun = std::time::Instant::now();
+    let outcomes = queue.append(vec![(id, record(1))]).await;
+    assert_eq!(outcomes, vec![Ok(Some(0))]);
+    assert!(begun.elapsed() >= Duration::from_millis(30));
+    queue.close().await;
+}

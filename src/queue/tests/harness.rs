@@ -1,0 +1,218 @@
+//! A queue on a simulated disk, driven step by step.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    config::{self, OnFull},
+    queue::{
+        Clock, Condition, Counts, Environment, Ledger, NewRecord, Record, Recovery, Stamp,
+        StreamId,
+        disk::simulated::SimulatedDisk,
+        inspect,
+        open::{Opened, open_streams},
+        reader::{self, Limits},
+        state::Shared,
+        stream,
+        writer::Outcome,
+    },
+};
+
+/// The only stream, unless a test says otherwise.
+pub(super) const STREAM: &str = "telemetry";
+/// A limit at which segments are as short as they get.
+pub(super) const SMALL: u64 = 128 * 1024;
+
+pub(super) fn root() -> PathBuf {
+    PathBuf::from("/queue")
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug, Default)]
+pub(super) struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    pub(super) fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Stamp {
+        let monotonic_millis = self.0.load(Ordering::Relaxed);
+        Stamp { boot: 1, monotonic_millis, wall_millis: 0, wall_trusted: false }
+    }
+}
+
+/// xorshift; good enough to scatter faults, and the same everywhere.
+#[derive(Debug, Clone)]
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound.max(1)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Harness {
+    pub(super) disk: SimulatedDisk,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) options: config::Stream,
+    opened: Option<Opened>,
+    pub(super) recovery: Recovery,
+}
+
+impl Harness {
+    pub(super) fn new(bytes_max: u64, on_full: OnFull) -> Self {
+        let mut options = config::Stream::with_defaults(STREAM);
+        options.bytes_max = bytes_max;
+        options.on_full = on_full;
+        Self::on(SimulatedDisk::default(), options)
+    }
+
+    pub(super) fn on(disk: SimulatedDisk, options: config::Stream) -> Self {
+        let clock = Arc::new(ManualClock(AtomicU64::new(1_000_000)));
+        let recovery = Recovery::default();
+        let mut harness = Self { disk, clock, options, opened: None, recovery };
+        harness.open();
+        harness
+    }
+
+    fn environment(&self) -> Environment {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        Environment { disk: Arc::new(self.disk.clone()), clock }
+    }
+
+    pub(super) fn open(&mut self) {
+        self.opened = None;
+        let opened = open_streams(&root(), vec![self.options.clone()], &self.environment());
+        let opened = opened.expect("a queue always opens");
+        self.recovery = opened.recovery.clone();
+        self.opened = Some(opened);
+    }
+
+    /// The process dies; what the operating system has, it keeps.
+    pub(super) fn kill(&mut self) {
+        self.opened = None;
+    }
+
+    pub(super) fn close(&mut self) {
+        if let Some(mut opened) = self.opened.take() {
+            opened.committer.close();
+        }
+    }
+
+    fn opened(&mut self) -> &mut Opened {
+        self.opened.as_mut().expect("the queue is open")
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.opened.as_ref().expect("the queue is open").streams[0]
+    }
+
+    pub(super) fn record(&self, source: &str, payload: impl Into<Vec<u8>>) -> NewRecord {
+        NewRecord {
+            source: source.into(),
+            topic: format!("t/{source}"),
+            payload: Bytes::from(payload.into()),
+            stamp: self.clock.now(),
+        }
+    }
+
+    pub(super) fn append(&mut self, records: Vec<NewRecord>) -> Vec<Outcome> {
+        let id = self.shared().id;
+        let records: Vec<(StreamId, NewRecord)> =
+            records.into_iter().map(|record| (id, record)).collect();
+        self.opened().committer.commit(&[&records]).remove(0)
+    }
+
+    /// Appends `count` records of `bytes` payload bytes in one batch, which must be accepted.
+    pub(super) fn fill(&mut self, source: &str, count: usize, bytes: usize) -> Vec<u64> {
+        let records = (0..count).map(|_| self.record(source, vec![b'x'; bytes])).collect();
+        let outcomes = self.append(records);
+        outcomes.into_iter().map(|outcome| outcome.unwrap().unwrap()).collect()
+    }
+
+    pub(super) fn tend(&mut self) {
+        self.opened().committer.tend();
+    }
+
+    pub(super) fn acknowledge(&self, sequence: u64) -> bool {
+        stream::acknowledge(self.shared(), sequence).0
+    }
+
+    /// Everything that is queued, read in small chunks.
+    pub(super) fn read_all(&self) -> Vec<Record> {
+        self.read_from(0)
+    }
+
+    pub(super) fn read_from(&self, mut from: u64) -> Vec<Record> {
+        let mut records = Vec::new();
+        loop {
+            let limits = Limits { records_max: 7, bytes_max: 10_000 };
+            let chunk = reader::read(self.shared(), from, limits).expect("the disk can be read");
+            assert!(chunk.next >= from, "reading goes forward");
+            if chunk.records.is_empty() {
+                assert_eq!(chunk.next, self.shared().state().next, "empty only at the end");
+                return records;
+            }
+            from = chunk.next;
+            records.extend(chunk.records);
+        }
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        let streams = &self.opened.as_ref().expect("the queue is open").streams;
+        Ledger { streams: streams.iter().map(|shared| shared.ledger()).collect() }
+    }
+
+    pub(super) fn total(&self) -> Counts {
+        self.ledger().streams[0].total.clone()
+    }
+
+    pub(super) fn counts_of(&self, source: &str) -> Counts {
+        let page = self.ledger().streams.remove(0);
+        let mut sources = page.sources.into_iter();
+        sources.find(|line| line.source == source).map(|line| line.counts).unwrap_or_default()
+    }
+
+    pub(super) fn condition(&self) -> Condition {
+        self.shared().state().condition.clone()
+    }
+
+    /// The ledger balances, in memory and on disk, and what it calls queued can be read.
+    pub(super) fn check(&self) -> Vec<Record> {
+        let records = self.read_all();
+        let ledger = self.ledger();
+        assert!(ledger.balances(), "{ledger:#?}");
+        assert_eq!(ledger.streams[0].total.queued as usize, records.len(), "{ledger:#?}");
+        let mut queued = std::collections::BTreeMap::<_, u64>::new();
+        for record in &records {
+            *queued.entry(record.source.to_string()).or_default() += 1;
+        }
+        for line in &ledger.streams[0].sources {
+            let there = queued.get(&line.source).copied().unwrap_or(0);
+            assert_eq!(line.counts.queued, there, "{}: {ledger:#?}", line.source);
+        }
+        let on_disk = inspect::inspect_on(&self.disk, &root()).unwrap();
+        assert!(on_disk.balances(), "on disk: {on_disk:#?}");
+        records
+    }
+}
+
+pub(super) fn sequences(records: &[Record]) -> Vec<u64> {
+    records.iter().map(|record| record.sequence).collect()
+}

@@ -1,0 +1,8 @@
+//! The engine under a disk that misbehaves, without threads and runtime.
+
+mod damage;
+mod faults;
+mod handle;
+mod harness;
+mod model;
+mod retention;

@@ -1,0 +1,131 @@
+//! The names in the data directory, and what is done to files and folders there.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+const QUARANTINE_PREFIX: &str = "state.damaged-";
+/// How much a probe writes to find out whether the disk takes anything at all.
+const PROBE_BYTES: usize = 64 * 1024;
+
+/// The data directory.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    data_dir: PathBuf,
+}
+
+impl Files {
+    pub(super) fn new(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_owned() }
+    }
+
+    pub(super) fn store(&self) -> PathBuf {
+        self.data_dir.join("state")
+    }
+
+    pub(super) fn rebuilding(&self) -> PathBuf {
+        self.data_dir.join("state.rebuilding")
+    }
+
+    pub(super) fn export(&self) -> PathBuf {
+        self.data_dir.join("state.export")
+    }
+
+    pub(super) fn mark(&self) -> PathBuf {
+        self.data_dir.join("state.mark")
+    }
+
+    fn attempts(&self) -> PathBuf {
+        self.data_dir.join("state.opening")
+    }
+
+    pub(super) fn create(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.data_dir)
+    }
+
+    pub(super) fn sync_data_dir(&self) -> io::Result<()> {
+        File::open(&self.data_dir)?.sync_all()
+    }
+
+    /// Writes a file so that after a crash it is either the old or the new one, whole.
+    pub(super) fn replace(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let temporary = path.with_added_extension("tmp");
+        let mut file = io::BufWriter::new(File::create(&temporary)?);
+        write(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&temporary, path)?;
+        self.sync_data_dir()
+    }
+
+    /// Counts one more attempt at opening, and says how many before it did not come back.
+    pub(super) fn begin_attempt(&self) -> io::Result<u32> {
+        let before = fs::read_to_string(self.attempts())
+            .ok()
+            .and_then(|text| text.trim().parse::<u32>().ok())
+            .unwrap_or(0);
+        fs::write(self.attempts(), before.saturating_add(1).to_string())?;
+        Ok(before)
+    }
+
+    /// The attempt came back, well or badly.
+    pub(super) fn end_attempt(&self) {
+        // If the file stays, the next opening only counts one attempt too many.
+        let _ = fs::remove_file(self.attempts());
+    }
+
+    /// Whether the data directory takes and keeps new bytes; if not, the disk is what is wrong.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        let path = self.data_dir.join("state.probe");
+        let outcome = File::create(&path).and_then(|mut file| {
+            file.write_all(&vec![0xA5; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        // A probe that stays behind is overwritten by the next one.
+        let _ = fs::remove_file(&path);
+        outcome
+    }
+
+    /// Moves the store's folder out of the way, and drops the oldest of those moved before.
+    /// `None` where there is nothing to move.
+    pub(super) fn quarantine(&self, keep_max: usize) -> io::Result<Option<PathBuf>> {
+        if !self.store().exists() {
+            return Ok(None);
+        }
+        let mut numbers = self.quarantined()?;
+        let next = numbers.last().map_or(1, |last| last + 1);
+        let target = self.data_dir.join(format!("{QUARANTINE_PREFIX}{next}"));
+        fs::rename(self.store(), &target)?;
+        numbers.push(next);
+        let surplus = numbers.len().saturating_sub(keep_max.max(1));
+        for number in &numbers[..surplus] {
+            fs::remove_dir_all(self.data_dir.join(format!("{QUARANTINE_PREFIX}{number}")))?;
+        }
+        self.sync_data_dir()?;
+        Ok(Some(target))
+    }
+
+    fn quarantined(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.data_dir)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix(QUARANTINE_PREFIX));
+            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// Removes a folder that may not be there.
+pub(super) fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,4 @@
+mod commands;
+mod delivery;
+mod failures;
+mod peer;
