@@ -48,7 +48,9 @@ impl Site {
     /// A command goes again and again, until one comes after the gateway has subscribed.
     fn wait_until_commands_come_through(&self) {
         wait_until("commands come through", LIMIT, || {
-            self.command(&json!({"id": "hello", "topic": "local/hello", "payload": "x"}));
+            self.command(
+                &json!({"id": "hello", "topic": "local/hello", "payload": "x", "retain": true}),
+            );
             !self.outcomes("hello").is_empty()
         });
     }

@@ -19,6 +19,9 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 const LOG_LIMIT: Duration = Duration::from_secs(30);
 
+/// How much of the log a failed test shows.
+const LOG_TAIL_LINES: usize = 40;
+
 /// The gateway's id in every test.
 pub const GATEWAY_ID: &str = "gw-test";
 
@@ -177,5 +180,16 @@ impl Gateway {
         let ledger = self.ledger();
         ledger.expect_exact();
         ledger
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n");
+            eprintln!("--- the end of the gateway's log\n{tail}\n---");
+        }
     }
 }

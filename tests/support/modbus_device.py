@@ -40,7 +40,8 @@ async def serve(arguments):
 
     def only_own_unit(sending, data):
         # Other units of the bus are dead, and a dead unit says nothing, not even an exception.
-        return data if sending or not data or data[0] == arguments.unit else b""
+        # (Where the request is dropped instead, pymodbus waits for the rest of it for ever.)
+        return b"" if sending and data and data[0] != arguments.unit else data
 
     if arguments.serial:
         server = ModbusSerialServer(
