@@ -28,4 +28,4 @@ mod site;
 mod stage;
 mod tap;
 
-pub use run::{Options, Verdict, run};
+pub use run::{DEFAULT_SAMPLES_PER_SECOND, Options, Verdict, run};

@@ -7,6 +7,9 @@ const BAR_COLUMNS: u64 = 30;
 /// Waiting messages per column of the bar.
 const MESSAGES_PER_COLUMN: u64 = 50;
 
+/// Sources in one line, so that it fits in a terminal of eighty columns.
+const SOURCES_PER_LINE: usize = 3;
+
 /// How the output looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -62,16 +65,20 @@ impl Panel {
         let (process, process_colour) = self.process();
         let columns = self.waiting.div_ceil(MESSAGES_PER_COLUMN).min(BAR_COLUMNS) as usize;
         let bar = paint(style, Colour::Yellow, &"█".repeat(columns));
-        let arrived: Vec<String> =
-            self.arrived.iter().map(|(source, count)| format!("{source} {count}")).collect();
-        vec![
+        let mut lines = vec![
             String::new(),
             format!("    uplink    {}", paint(style, uplink_colour, &uplink)),
             format!("    gateway   {}", paint(style, process_colour, &process)),
             format!("    sensors   {} acknowledged, {} held back", self.acknowledged, self.held),
             format!("    queue     {} waiting {bar}", self.waiting),
-            format!("    cloud     {}", arrived.join(", ")),
-        ]
+        ];
+        for (row, sources) in self.arrived.chunks(SOURCES_PER_LINE).enumerate() {
+            let label = if row == 0 { "cloud" } else { "" };
+            let sources: Vec<String> =
+                sources.iter().map(|(source, count)| format!("{source} {count}")).collect();
+            lines.push(format!("    {label:<9} {}", sources.join(", ")));
+        }
+        lines
     }
 
     fn uplink(&self) -> (String, Colour) {

@@ -7,6 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{folder::Folder, panel, screen::Screen, script};
 
+/// What a sensor measures per second if nothing else is said.
+pub const DEFAULT_SAMPLES_PER_SECOND: u32 = 50;
+
 /// What can be chosen about a run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -20,7 +23,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { samples_per_second: 25, keep: false, program: None }
+        Self { samples_per_second: DEFAULT_SAMPLES_PER_SECOND, keep: false, program: None }
     }
 }
 

@@ -19,10 +19,10 @@ use super::{
 };
 
 /// How long each act lasts.
-const STEADY: Duration = Duration::from_secs(8);
-const SILENCE: Duration = Duration::from_secs(7);
+const STEADY: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(8);
 const DEAD: Duration = Duration::from_secs(2);
-const REFUSED: Duration = Duration::from_secs(8);
+const REFUSED: Duration = Duration::from_secs(10);
 const AFTERMATH: Duration = Duration::from_secs(4);
 /// What was on its way through the broker when the line was cut may still be noted this long.
 const SETTLE: Duration = Duration::from_millis(300);
