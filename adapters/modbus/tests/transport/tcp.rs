@@ -239,6 +239,17 @@ async fn points_that_a_device_does_not_have_are_found_and_the_others_still_read_
 }
 
 #[tokio::test]
+async fn a_device_of_which_no_point_exists_is_misconfigured_and_not_offline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let _server = serve_tcp(listener, [(1, Unit::constant(Bank::new()))]);
+    let mut bench = Bench::start(&bus(&host, "", &device("one", 1, "10ms", &[7, 9])));
+    for _ in 0..8 {
+        assert_eq!(words(&bench.reading().await).1, [Quality::Config, Quality::Config]);
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_allows_only_short_reads_gets_short_reads() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
