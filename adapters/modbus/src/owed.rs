@@ -13,7 +13,7 @@ const OWED_MAX: Duration = Duration::from_secs(30);
 /// The most answers remembered. Beyond it nothing is believed until they age.
 const ANSWERS_MAX: usize = 16;
 
-/// The answers one device owes.
+/// The answers one unit owes.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
     answers: Vec<(Vec<u8>, Instant)>,

@@ -10,7 +10,6 @@ use crate::{
     counters::DeviceTally,
     health::{Health, Patience},
     map::DeviceMap,
-    owed::Owed,
     plan::Batch,
     schedule::Schedule,
 };
@@ -29,7 +28,6 @@ pub(super) struct Device {
     pub(super) missing: BTreeMap<usize, Instant>,
     pub(super) schedule: Schedule,
     pub(super) health: Health,
-    pub(super) owed: Owed,
     pub(super) tally: Arc<DeviceTally>,
     /// Counts its readings.
     pub(super) sequence: u64,
@@ -52,7 +50,6 @@ impl Device {
             missing: BTreeMap::new(),
             schedule,
             health: Health::new(patience),
-            owed: Owed::default(),
             tally,
             sequence: 0,
             without_mask_write: false,

@@ -9,6 +9,7 @@ use crate::{
     counters::Tallies,
     frame::{Answer, InvalidRequest, Query},
     line::{Failure, Spent},
+    owed::Owed,
     plan::Span,
 };
 
@@ -72,11 +73,12 @@ pub(super) async fn ask(
     near: Span,
     not_after: Option<Instant>,
 ) -> Result<Reply, NoReply> {
-    if device.owed.could_be(query.shape(), Instant::now()) {
-        let fence = fence(device, query, near).ok_or(NoReply::Timeout)?;
+    let unit = device.map.unit;
+    if link.owed(unit).could_be(query.shape(), Instant::now()) {
+        let fence = fence(link.owed(unit), query, near).ok_or(NoReply::Timeout)?;
         device.tally.fences.add(1_u64);
         transact(link, device, tallies, &fence, None).await?;
-        if device.owed.could_be(query.shape(), Instant::now()) {
+        if link.owed(unit).could_be(query.shape(), Instant::now()) {
             return Err(NoReply::Timeout);
         }
     }
@@ -84,14 +86,14 @@ pub(super) async fn ask(
 }
 
 /// A read whose answer cannot be mistaken for one that is owed, nor for the one to come.
-fn fence(device: &mut Device, query: &Query, near: Span) -> Option<Query> {
+fn fence(owed: &mut Owed, query: &Query, near: Span) -> Option<Query> {
     // Answers to reads of bits differ in length only every eight bits.
     let step = if near.table.is_bits() { 8 } else { 1 };
     let sizes = (0..FENCE_SIZES_MAX).map(|size| 1 + size * step);
     let now = Instant::now();
     sizes
         .filter_map(|count| Query::new(Span { count, ..near }.read()).ok())
-        .find(|fence| fence.shape() != query.shape() && !device.owed.could_be(fence.shape(), now))
+        .find(|fence| fence.shape() != query.shape() && !owed.could_be(fence.shape(), now))
 }
 
 async fn transact(
@@ -106,19 +108,20 @@ async fn transact(
     let (result, spent) = line.transact(device.map.unit, query, not_after).await;
     count(tallies, device, &result, spent);
     let now = Instant::now();
+    let owed = link.owed(device.map.unit);
     match result {
         Ok(Ok(response)) => {
-            device.owed.settle();
+            owed.settle();
             Ok(Reply { answer: Ok(response), certain: true })
         }
         Ok(Err(code)) => {
-            let certain = device.owed.is_empty(now);
-            device.owed.settle_one(query.shape(), now);
+            let certain = owed.is_empty(now);
+            owed.settle_one(query.shape(), now);
             Ok(Reply { answer: Err(code), certain })
         }
         Err(Failure::TooLate) => Err(NoReply::TooLate),
         Err(failure) => {
-            device.owed.add(query.shape(), now);
+            owed.add(query.shape(), now);
             match failure {
                 Failure::Io(error) => {
                     link.fail(&error);

@@ -1,6 +1,7 @@
 //! Keeps the port or connection open.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -12,6 +13,7 @@ use crate::{
     config::{Config, Parity},
     counters::Tallies,
     line::{Line, Open, Pace},
+    owed::Owed,
 };
 
 /// The pause after the first failed attempt to open; it doubles.
@@ -27,6 +29,8 @@ pub(super) struct Link {
     settings: Settings,
     tallies: Arc<Tallies>,
     line: Option<Line>,
+    /// What each unit owes. Two devices of the configuration may share a unit.
+    owed: BTreeMap<u8, Owed>,
     /// Why it cannot be opened, as long as that is so.
     lost: Option<String>,
     reopen_at: Instant,
@@ -64,6 +68,7 @@ impl Link {
             settings,
             tallies,
             line: None,
+            owed: BTreeMap::new(),
             lost: None,
             reopen_at: Instant::now(),
             reopen_pause: REOPEN_PAUSE_MIN,
@@ -84,6 +89,11 @@ impl Link {
     /// When to try to open it again, if it is lost.
     pub(super) fn reopen_at(&self) -> Option<Instant> {
         self.lost.is_some().then_some(self.reopen_at)
+    }
+
+    /// The answers a unit owes.
+    pub(super) fn owed(&mut self, unit: u8) -> &mut Owed {
+        self.owed.entry(unit).or_default()
     }
 
     /// The open line; opens it if it is time to.

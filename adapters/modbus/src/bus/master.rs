@@ -157,8 +157,17 @@ impl Master {
             self.poll = Some(poll);
             return Ok(());
         }
+        if io.stop.is_cancelled() && !poll.is_answered() {
+            // It was cut short by the stop, which says nothing about the device.
+            return Ok(());
+        }
         let reading = reading(device, &poll);
-        poll.finish(device, self.limits, Instant::now());
+        let now = Instant::now();
+        poll.finish(device, self.limits, now);
+        if self.link.lost().is_some() {
+            // This reading has said so already.
+            device.health.give_up(now);
+        }
         self.hand_over(io, reading).await
     }
 

@@ -33,6 +33,7 @@ pub(super) struct Poll {
     queue: VecDeque<Batch>,
     /// The reads that the device can do, in order.
     learned: Vec<Batch>,
+    asked: bool,
     answered: bool,
     broken_off: bool,
     split: bool,
@@ -49,6 +50,7 @@ impl Poll {
             found: vec![Found::Nothing(Quality::Config); device.map.points.len()],
             queue,
             learned: Vec::new(),
+            asked: false,
             answered: false,
             broken_off: false,
             split: false,
@@ -65,6 +67,7 @@ impl Poll {
         retries: u8,
     ) -> bool {
         let Some(batch) = self.queue.pop_front() else { return true };
+        self.asked = true;
         match read(link, device, tallies, batch.span, retries).await {
             Ok(Reply { answer: Ok(response), .. }) => {
                 self.answered = true;
@@ -95,13 +98,18 @@ impl Poll {
         self.queue.is_empty()
     }
 
+    /// Whether the device answered at all.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered
+    }
+
     /// The device's health and reads after this poll.
     pub(super) fn finish(self, device: &mut Device, limits: Limits, now: Instant) {
         if self.answered {
             if device.health.answered() {
                 tracing::info!(device = %device.map.name, "answers again");
             }
-        } else if device.health.failed(now) {
+        } else if self.asked && device.health.failed(now) {
             device.tally.went_offline.add(1_u64);
             tracing::warn!(
                 device = %device.map.name,

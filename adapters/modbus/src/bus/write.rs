@@ -52,11 +52,18 @@ impl Desk<'_> {
         }
         let request = self.request(&point, write, command.deadline).await?;
         let (reply, request) = self.write(&point, request, command.deadline).await?;
-        self.device.health.answered();
         match reply.answer {
             Ok(_) => {}
-            Err(code) => return Err(refused_by_device(code)),
+            // With these two a gateway speaks, and says that the device does not.
+            Err(
+                code @ (ExceptionCode::GatewayPathUnavailable | ExceptionCode::GatewayTargetDevice),
+            ) => return Err(refused_by_device(code)),
+            Err(code) => {
+                self.device.health.answered();
+                return Err(refused_by_device(code));
+            }
         }
+        self.device.health.answered();
         self.device.tally.writes.add(1_u64);
         self.read_back(&point, &request).await
     }

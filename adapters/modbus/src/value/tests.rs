@@ -161,7 +161,7 @@ fn bits_and_bitfields_are_cut_out_of_their_register() {
 
 #[test]
 fn text_ends_at_a_nul_or_at_its_length_and_must_be_utf8() {
-    let text = |bytes, order| Codec { bytes, order, ..plain(Kind::String) };
+    let text = |bytes, order| Codec { order, bytes, ..plain(Kind::String) };
     let abc = text(5, ByteOrder::Abcd);
     assert_eq!(decode(&abc, &[0x4142, 0x4300, 0x4141]), Value::Text("ABC".into()));
     assert_eq!(decode(&abc, &[0x4142, 0x4320, 0x2041]), Value::Text("ABC".into()));

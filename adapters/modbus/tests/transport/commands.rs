@@ -1,8 +1,8 @@
 //! Commands: what is written, and when it is not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::support::Bench;
+use super::support::{Bench, device};
 use holdfast_adapter_api::{Outcome, Value};
 use holdfast_modbus::simulator::{Bank, Simulation, Unit, serve_tcp};
 use tokio::net::TcpListener;
@@ -116,4 +116,44 @@ async fn a_command_past_its_deadline_is_not_carried_out() {
     let outcome = bench.write_within("plc", "low", Value::Int(1), Duration::ZERO).await;
     assert_eq!(outcome, Outcome::Expired);
     assert_eq!(plc.with_bank(1, |bank| bank.writes()), Some(0));
+}
+
+#[tokio::test]
+async fn a_flood_of_commands_does_not_keep_devices_from_being_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    let mut bank = Bank::new();
+    bank.set_writable(0, &[0]);
+    let _simulation = serve_tcp(listener, [(1, Unit::constant(bank))]);
+    let device = device("busy", 1, "10ms", &[0]);
+    let mut bench = Bench::start(&format!("name = \"tcp\"\nhost = \"{host}\"\n{device}"));
+    let mut outcomes = Vec::new();
+    for value in 0..200 {
+        let within = Duration::from_secs(5);
+        outcomes.push(bench.begin_write("busy", "0", Value::Int(value), within).await);
+    }
+    let reads_meanwhile = bench.readings_for(Duration::ZERO).await.len();
+    assert!(reads_meanwhile >= 3, "{reads_meanwhile}");
+    for (value, outcome) in outcomes.into_iter().enumerate() {
+        assert_eq!(outcome.await.unwrap(), done(Value::Int(value as i64)));
+    }
+}
+
+#[tokio::test]
+async fn commands_to_a_dead_device_fail_without_holding_up_the_bus() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    // Nobody answers for unit 9.
+    let _simulation = serve_tcp(listener, [(1, Unit::constant(Bank::new()))]);
+    let keys = "response_timeout = \"50ms\"\noffline_after = 1";
+    let dead = device("dead", 9, "10ms", &[0]);
+    let mut bench = Bench::start(&format!("name = \"tcp\"\nhost = \"{host}\"\n{keys}\n{dead}"));
+    bench.reading().await;
+    let start = Instant::now();
+    for _ in 0..20 {
+        let outcome = bench.write("dead", "0", Value::Int(1)).await;
+        let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}") };
+        assert!(reason.contains("offline"), "{reason}");
+    }
+    assert!(start.elapsed() < Duration::from_millis(500));
 }

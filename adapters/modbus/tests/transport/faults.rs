@@ -96,9 +96,11 @@ async fn answers_that_come_at_any_time_at_all_never_yield_a_wrong_value() {
         device("one", 1, "10ms", &[0, 50, 100]),
         device("two", 2, "10ms", &[0, 50, 100]),
         device("three", 3, "10ms", &[0, 1, 2, 3, 50]),
+        // A second device of the configuration on the same unit, as for another interval.
+        device("one-again", 1, "15ms", &[150, 199]),
     ];
     let mut bench = Bench::start(&bus(&wire, keys, &devices));
-    let units = BTreeMap::from([("one", 1), ("two", 2), ("three", 3)]);
+    let units = BTreeMap::from([("one", 1), ("two", 2), ("three", 3), ("one-again", 1)]);
     let score = score(&mut bench, &units, 600).await;
     assert_eq!(score.wrong, 0, "{score:?}");
     assert!(score.right > 100, "{score:?}");

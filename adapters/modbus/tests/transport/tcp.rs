@@ -149,9 +149,8 @@ async fn after_a_late_answer_the_connection_is_made_anew_and_values_stay_right()
 #[tokio::test]
 async fn a_connection_that_is_closed_while_idle_or_instead_of_an_answer_costs_no_reading() {
     let (host, connections) = scripted(|connection, request| match connection {
-        0 => vec![(Duration::ZERO, registers(request, 5)), (Duration::ZERO, Vec::new())],
         1 | 3 => vec![(Duration::ZERO, Vec::new())],
-        2 => vec![(Duration::ZERO, registers(request, 5)), (Duration::ZERO, Vec::new())],
+        0 | 2 => vec![(Duration::ZERO, registers(request, 5)), (Duration::ZERO, Vec::new())],
         _ => vec![(Duration::ZERO, registers(request, 5))],
     })
     .await;
@@ -240,6 +239,17 @@ async fn points_that_a_device_does_not_have_are_found_and_the_others_still_read_
 }
 
 #[tokio::test]
+async fn a_device_of_which_no_point_exists_is_misconfigured_and_not_offline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let _server = serve_tcp(listener, [(1, Unit::constant(Bank::new()))]);
+    let mut bench = Bench::start(&bus(&host, "", &device("one", 1, "10ms", &[7, 9])));
+    for _ in 0..8 {
+        assert_eq!(words(&bench.reading().await).1, [Quality::Config, Quality::Config]);
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_allows_only_short_reads_gets_short_reads() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -256,4 +266,39 @@ async fn a_device_that_allows_only_short_reads_gets_short_reads() {
     let before = bench.count("requests", Some("one"));
     bench.reading().await;
     assert_eq!(bench.count("requests", Some("one")) - before, 4);
+}
+
+#[tokio::test]
+async fn a_point_is_scaled_by_another_points_power_of_ten() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let mut bank = Bank::new();
+    bank.set_holding(0, &[2_301, (-1_i16).cast_unsigned()]);
+    let server = serve_tcp(listener, [(1, Unit::constant(bank))]);
+    let points = r#"
+        [[device]]
+        name = "inverter"
+        unit = 1
+        poll_interval = "20ms"
+        point = [
+            { name = "volts", address = 0, scale_point = "exponent" },
+            { name = "exponent", address = 1, type = "int16", invalid = [-32768] },
+        ]
+    "#;
+    let mut bench = Bench::start(&bus(&host, "", points));
+    assert_eq!(bench.reading().await.points[0].value, Some(Value::Float(230.1)));
+    server.with_bank(1, |bank| bank.set_holding(1, &[0x8000]));
+    let without = bench.reading_where(|r| r.points[1].quality != Quality::Good).await;
+    assert_eq!(without.points[0].value, None);
+    assert_eq!(without.points[0].quality, Quality::InvalidValue);
+}
+
+#[tokio::test]
+async fn an_adapter_whose_readings_nobody_takes_still_stops_at_once() {
+    let (host, _meter) = meter().await;
+    let held_back = Bench::start_with(&bus(&host, "", &device("one", 1, "10ms", &[256])), 1);
+    while held_back.count("ok", None) < 2 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    held_back.stop().await;
 }

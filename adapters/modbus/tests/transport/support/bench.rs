@@ -42,10 +42,15 @@ pub struct Bench {
 impl Bench {
     /// Starts an adapter for a `[[modbus]]` section.
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, 1_000)
+    }
+
+    /// The same with room for so many readings that nobody has taken yet.
+    pub fn start_with(config: &str, readings_max: usize) -> Self {
         let config: Config = toml::from_str(config).unwrap();
         let mut adapter = Modbus::new(&config).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let counters = adapter.counters();
-        let (readings_in, readings) = mpsc::channel(1_000);
+        let (readings_in, readings) = mpsc::channel(readings_max);
         let (commands, commands_out) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let mut io = AdapterIo {
@@ -162,14 +167,10 @@ pub fn words(reading: &Reading) -> (BTreeMap<String, i64>, Vec<Quality>) {
 
 /// A `[[modbus.device]]` whose points are single registers with these addresses, named by them.
 pub fn device(name: &str, unit: u8, poll_interval: &str, addresses: &[u16]) -> String {
-    let points: String = addresses
-        .iter()
-        .map(|address| {
-            format!(
-                "[[device.point]]\nname = \"{address}\"\naddress = {address}\nwritable = true\n"
-            )
-        })
-        .collect();
+    let point = |address: &u16| {
+        format!("[[device.point]]\nname = \"{address}\"\naddress = {address}\nwritable = true\n")
+    };
+    let points = addresses.iter().map(point).collect::<Vec<_>>().concat();
     format!(
         "[[device]]\nname = \"{name}\"\nunit = {unit}\npoll_interval = \"{poll_interval}\"\n{points}"
     )
