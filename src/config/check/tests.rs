@@ -93,6 +93,7 @@ fn one_port_serves_one_adapter() {
     let line = |name: &str| {
         format!(
             "[[serial]]\nname = \"{name}\"\nport = \"/dev/ttyS0\"\n\
+             parser = {{ kind = \"nmea\" }}\n\
              [[serial.point]]\nname = \"v\"\nsentence = \"WIMWV\"\nfield = 3\n"
         )
     };

@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::tls, *};
 use crate::uplink::testing::{Authority, config};
 
 fn settings(url: &str, more: &str) -> Result<Settings, Vec<String>> {
@@ -41,14 +41,15 @@ fn everything_that_is_wrong_is_reported_at_once() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_named_with_its_key() {
+fn a_gateway_starts_without_its_files_and_a_check_names_them() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path(), "ca");
     let more = format!("ca = {:?}\ncert = 'missing.crt'\nkey = 'missing.key'", authority.ca);
-    let error =
-        Settings::new(&config("mqtts://cloud.example", &more), "gw", &config::Commands::default())
-            .unwrap_err();
-    assert!(error.to_string().starts_with("uplink.cert: cannot read missing.crt: "), "{error}");
+    let files = settings("mqtts://cloud.example", &more).unwrap().tls.unwrap();
+    let problems = files.inspect(None);
+    let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["uplink.cert", "uplink.key"]);
+    assert!(problems[0].message.contains("missing.crt"), "{}", problems[0]);
 }
 
 #[test]
