@@ -5,18 +5,21 @@ use crate::demo::folder::Folder;
 
 /// A stand-in for the gateway: a shell script that opens a "door" and then does this.
 fn site(folder: &Folder, then: &str) -> Site {
+    let listeners = folder.path().join("listeners.json");
+    let open = format!("echo '[\"127.0.0.1:1883\"]' > {}", listeners.display());
+    stand_in(folder, &format!("{open}\n{then}"))
+}
+
+/// A stand-in for the gateway: a shell script that does this.
+fn stand_in(folder: &Folder, run: &str) -> Site {
     let site = Site {
         program: folder.path().join("gateway"),
         config: folder.path().join("holdfast.toml"),
         data_dir: folder.path().to_owned(),
         log: folder.path().join("gateway.log"),
     };
-    let listeners = site.data_dir.join("listeners.json");
-    let script = format!(
-        "#!/bin/sh\n[ $1 = ledger ] && {{ echo \"$*\"; exit $(cat $3); }}\n\
-         echo '[\"127.0.0.1:1883\"]' > {}\n{then}\n",
-        listeners.display()
-    );
+    let script =
+        format!("#!/bin/sh\n[ $1 = ledger ] && {{ echo \"$*\"; exit $(cat $3); }}\n{run}\n");
     // Written by another process: a descriptor open for writing here could be inherited by a
     // child of another test, and the kernel runs no program that is open for writing.
     let command = format!("cat > {}", site.program.display());
@@ -53,7 +56,7 @@ async fn killing_means_sigkill() {
 #[tokio::test]
 async fn the_doors_of_the_last_run_are_not_taken_for_this_ones() {
     let folder = Folder::create().unwrap();
-    let site = site(&folder, "echo no port left >&2; rm $(dirname $0)/listeners.json; exit 3");
+    let site = stand_in(&folder, "echo no port left >&2; exit 3");
     fs::write(folder.path().join("listeners.json"), r#"["127.0.0.1:9"]"#).unwrap();
     let error = site.start().await.unwrap_err();
     assert!(matches!(error, GatewayError::Ended { .. }), "{error}");
