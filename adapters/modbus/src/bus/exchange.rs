@@ -13,8 +13,8 @@ use crate::{
     plan::Span,
 };
 
-/// How many sizes of read are tried to find one that no late answer can be mistaken for.
-const FENCE_SIZES_MAX: u16 = 8;
+/// How many sizes of read serve to find out whether a unit still owes answers.
+const FENCE_SIZES_MAX: u16 = 4;
 
 /// A device's answer.
 #[derive(Debug)]
@@ -74,6 +74,9 @@ pub(super) async fn ask(
     not_after: Option<Instant>,
 ) -> Result<Reply, NoReply> {
     let unit = device.map.unit;
+    if link.owed(unit).is_full(Instant::now()) {
+        return Err(NoReply::Timeout);
+    }
     if link.owed(unit).could_be(query.shape(), Instant::now()) {
         let fence = fence(link.owed(unit), query, near).ok_or(NoReply::Timeout)?;
         device.tally.fences.add(1_u64);
@@ -85,15 +88,16 @@ pub(super) async fn ask(
     transact(link, device, tallies, query, not_after).await
 }
 
-/// A read whose answer cannot be mistaken for one that is owed, nor for the one to come.
+/// A read whose answer cannot be mistaken for the one to come, and best for none that is owed.
 fn fence(owed: &mut Owed, query: &Query, near: Span) -> Option<Query> {
     // Answers to reads of bits differ in length only every eight bits.
     let step = if near.table.is_bits() { 8 } else { 1 };
     let sizes = (0..FENCE_SIZES_MAX).map(|size| 1 + size * step);
+    let fences = sizes.filter_map(|count| Query::new(Span { count, ..near }.read()).ok());
+    let fences: Vec<Query> = fences.filter(|fence| fence.shape() != query.shape()).collect();
     let now = Instant::now();
-    sizes
-        .filter_map(|count| Query::new(Span { count, ..near }.read()).ok())
-        .find(|fence| fence.shape() != query.shape() && !owed.could_be(fence.shape(), now))
+    let best = fences.iter().find(|fence| !owed.could_be(fence.shape(), now));
+    best.or(fences.first()).cloned()
 }
 
 async fn transact(
@@ -111,12 +115,11 @@ async fn transact(
     let owed = link.owed(device.map.unit);
     match result {
         Ok(Ok(response)) => {
-            owed.settle();
+            owed.answered(query.shape(), now);
             Ok(Reply { answer: Ok(response), certain: true })
         }
         Ok(Err(code)) => {
-            let certain = owed.is_empty(now);
-            owed.settle_one(query.shape(), now);
+            let certain = owed.refused(query.shape(), now);
             Ok(Reply { answer: Err(code), certain })
         }
         Err(Failure::TooLate) => Err(NoReply::TooLate),

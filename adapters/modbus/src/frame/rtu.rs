@@ -1,7 +1,7 @@
 //! RTU frames, found in whatever a serial line delivers.
 
 use super::{
-    Discarded, Query, Step,
+    Answer, Discarded, Query, Step,
     crc::{crc, is_intact},
     pdu::{EXCEPTION, any_answer_bytes},
 };
@@ -105,10 +105,11 @@ impl RtuReceiver {
         while start < self.buffer.len() {
             let rest = &self.buffer[start..];
             let frame = whole_frame(rest);
-            let answer = frame.filter(|frame| frame[0] == self.unit);
-            let answer = answer.and_then(|frame| query.answer(&frame[1..frame.len() - 2]));
+            let answer = frame.and_then(|frame| self.answer(frame, query));
             match frame.map(<[u8]>::len) {
-                Some(length) if answer.is_some() || !begun => {
+                Some(length)
+                    if answer.is_some() || !(begun || self.overlaps(rest, length, query)) =>
+                {
                     self.drop_noise(start);
                     self.buffer.drain(..length);
                     if let Some(answer) = answer {
@@ -125,6 +126,20 @@ impl RtuReceiver {
             }
         }
         Step::More
+    }
+
+    fn answer(&self, frame: &[u8], query: &Query) -> Option<Answer> {
+        if frame[0] == self.unit { query.answer(&frame[1..frame.len() - 2]) } else { None }
+    }
+
+    /// Whether within the first `length` bytes our answer begins: then it is noise and the
+    /// answer's head that look like a frame by chance.
+    fn overlaps(&self, bytes: &[u8], length: usize, query: &Query) -> bool {
+        (1..length).any(|at| {
+            let rest = &bytes[at..];
+            self.may_begin_the_answer(rest, query)
+                || whole_frame(rest).is_some_and(|frame| self.answer(frame, query).is_some())
+        })
     }
 
     fn may_begin_the_answer(&self, bytes: &[u8], query: &Query) -> bool {

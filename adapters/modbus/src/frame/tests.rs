@@ -156,6 +156,15 @@ fn data_that_looks_like_a_frame_does_not_tear_the_answer_apart() {
 }
 
 #[test]
+fn noise_that_makes_a_frame_together_with_the_answers_head_does_not_swallow_it() {
+    // The checksum of these three bytes is 01 03, with which unit 1's answer begins.
+    let noise = [35, 129, 225];
+    assert_eq!(crc(&noise), u16::from_le_bytes([1, 3]));
+    let bytes = [&noise[..], &answer(1, &[3, 4, 0, 1, 0, 2])].concat();
+    assert_eq!(receive(&holding(0, 2), &bytes, false).0, words(&[1, 2]));
+}
+
+#[test]
 fn a_damaged_answer_is_damaged_and_silence_is_not() {
     let mut damaged = answer(1, &[3, 4, 0, 1, 0, 2]);
     damaged[4] ^= 1;

@@ -163,6 +163,10 @@ impl Exchange<'_> {
             if let Step::Answer(answer) = receiver.receive(bytes, self.query) {
                 return Ok(Some(answer));
             }
+            // A line that never falls silent must not hold up the bus for ever.
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
         }
     }
 
@@ -179,7 +183,8 @@ impl Exchange<'_> {
             let step = receiver.receive(received, transaction, self.unit, self.query);
             self.spent.discarded.mismatches += receiver.take_discarded().mismatches;
             match step {
-                Step::More => {}
+                Step::More if Instant::now() < deadline => {}
+                Step::More => return Err(Failure::Timeout),
                 Step::Answer(answer) => return Ok(answer),
                 Step::Broken => return Err(Failure::Damaged),
             }

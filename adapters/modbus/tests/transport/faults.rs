@@ -210,22 +210,20 @@ async fn an_echoing_line_is_read_right_and_no_write_succeeds_without_a_device() 
 async fn one_dead_device_of_ten_slows_the_others_by_less_than_a_tenth() {
     let faults = Faults::none();
     let (wire, _slaves) = line(&[1, 2, 3, 4, 5, 6, 7, 8, 9], &faults);
-    let keys = "response_timeout = \"100ms\"\nlate_grace = \"30ms\"\nprobe_interval = \"1s\"";
+    let keys = "response_timeout = \"200ms\"\nlate_grace = \"60ms\"\nprobe_interval = \"3s\"\n\
+                offline_after = 1";
     let devices: Vec<String> =
-        (1..=10).map(|unit| device(&format!("d{unit}"), unit, "250ms", &[0, 1])).collect();
+        (1..=10).map(|unit| device(&format!("d{unit}"), unit, "300ms", &[0, 1])).collect();
     let mut bench = Bench::start(&bus(&wire, keys, &devices));
+    bench.reading_of("d10").await;
     let offline = |r: &holdfast_adapter_api::Reading| {
         r.device.as_str() == "d10" && r.points[0].quality == Quality::Offline
     };
-    bench.reading_where(offline).await;
-    let readings = bench.readings_for(Duration::from_secs(4)).await;
+    let readings = bench.readings_for(Duration::from_secs(6)).await;
     for unit in 1..=9 {
         let name = format!("d{unit}");
-        let mut of_device = readings.iter().filter(|(_, r)| r.device.as_str() == name);
-        let times: Vec<Instant> = of_device.clone().map(|(at, _)| *at).collect();
-        assert!(of_device.any(|(_, reading)| words(reading).1.is_empty()), "{name}");
-        let period = (*times.last().unwrap() - times[0]) / (times.len() as u32 - 1);
-        assert!(period < Duration::from_millis(275), "{name}: {period:?}");
+        let polls = readings.iter().filter(|(_, reading)| reading.device.as_str() == name).count();
+        assert!(polls >= 18, "{name}: {polls} polls of 20");
     }
     assert!(readings.iter().any(|(_, reading)| offline(reading)), "it is still probed");
 }

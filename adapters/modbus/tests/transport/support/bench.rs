@@ -65,7 +65,10 @@ impl Bench {
 
     /// The next reading.
     pub async fn reading(&mut self) -> Reading {
-        timeout(PATIENCE, self.readings.recv()).await.expect("a reading in time").unwrap()
+        let Ok(reading) = timeout(PATIENCE, self.readings.recv()).await else {
+            panic!("no reading in time: {:#?}", self.counters.snapshot())
+        };
+        reading.expect("the adapter runs")
     }
 
     /// The next reading of a device.
