@@ -6,40 +6,59 @@
 //! is not believed until an answer of another shape has come, which proves that everything that
 //! was asked before it is answered or lost.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// A unit that has not answered for this long has dropped the request.
 const OWED_MAX: Duration = Duration::from_secs(30);
 
-/// The most answers kept in mind. With so many the unit is not asked until the oldest are too old.
-const ANSWERS_MAX: usize = 64;
+/// The most shapes kept in mind. With so many the unit is not asked until some are too old.
+const SHAPES_MAX: usize = 64;
 
-/// The answers one unit owes, oldest first.
+/// The answers one unit owes, by shape.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    answers: VecDeque<(Vec<u8>, Instant)>,
+    shapes: Vec<Shape>,
+    /// Numbers the requests that go into this account.
+    next: u64,
+}
+
+/// The requests of one shape whose answers may still come.
+#[derive(Debug)]
+struct Shape {
+    shape: Vec<u8>,
+    /// None of them has a lower number than this.
+    first: u64,
+    /// The number of the newest.
+    last: u64,
+    /// When the newest was sent.
+    since: Instant,
 }
 
 impl Owed {
     /// Whether no more can be kept in mind.
     pub(crate) fn is_full(&mut self, now: Instant) -> bool {
         self.forget_old(now);
-        self.answers.len() >= ANSWERS_MAX
+        self.shapes.len() >= SHAPES_MAX
     }
 
     /// Whether an answer of this shape could be an earlier one's.
     pub(crate) fn could_be(&mut self, shape: &[u8], now: Instant) -> bool {
         self.forget_old(now);
-        self.answers.iter().any(|(owed, _)| owed == shape)
+        self.shapes.iter().any(|owed| owed.shape == shape)
     }
 
     /// A request of this shape was sent and got no answer.
     pub(crate) fn add(&mut self, shape: &[u8], now: Instant) {
-        if !self.is_full(now) {
-            self.answers.push_back((shape.to_vec(), now));
+        let number = self.next;
+        self.next += 1;
+        let full = self.is_full(now);
+        match self.shapes.iter_mut().find(|owed| owed.shape == shape) {
+            Some(owed) => (owed.last, owed.since) = (number, now),
+            None if full => {}
+            None => {
+                let shape = shape.to_vec();
+                self.shapes.push(Shape { shape, first: number, last: number, since: now });
+            }
         }
     }
 
@@ -58,24 +77,28 @@ impl Owed {
     /// was asked before that is settled. Returns whether only the newest request fits.
     fn settle(&mut self, newest: &[u8], now: Instant, fits: impl Fn(&[u8]) -> bool) -> bool {
         self.forget_old(now);
-        let first = self.answers.iter().position(|(owed, _)| fits(owed));
-        match first {
-            None => self.answers.clear(),
-            Some(first) => {
-                self.answers.drain(..=first);
-                self.answers.push_back((newest.to_vec(), now));
-            }
-        }
-        first.is_none()
+        let fitting = self.shapes.iter().filter(|owed| fits(&owed.shape));
+        let Some(settled) = fitting.map(|owed| owed.first).min() else {
+            self.shapes.clear();
+            return true;
+        };
+        self.shapes.retain_mut(|owed| {
+            owed.first = owed.first.max(settled + 1);
+            owed.first <= owed.last
+        });
+        self.add(newest, now);
+        false
     }
 
     fn forget_old(&mut self, now: Instant) {
-        self.answers.retain(|(_, since)| now.saturating_duration_since(*since) < OWED_MAX);
+        self.shapes.retain(|owed| now.saturating_duration_since(owed.since) < OWED_MAX);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -130,12 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_failures_is_forgotten_after_one_answer_of_another_shape() {
+        let (mut owed, now) = (Owed::default(), Instant::now());
+        owed.add(LONG, now);
+        for _ in 0..1_000 {
+            owed.add(SHORT, now);
+        }
+        assert_eq!(owed.shapes.len(), 2);
+        owed.answered(SHORT, now);
+        assert!(!owed.could_be(LONG, now));
+    }
+
+    #[test]
     fn what_is_kept_in_mind_is_bounded_and_a_unit_that_owes_so_much_is_left_alone() {
         let (mut owed, now) = (Owed::default(), Instant::now());
-        for _ in 0..1_000 {
-            owed.add(LONG, now);
+        for number in 0..1_000_u16 {
+            owed.add(&number.to_be_bytes(), now);
         }
-        assert_eq!(owed.answers.len(), ANSWERS_MAX);
+        assert_eq!(owed.shapes.len(), SHAPES_MAX);
         assert!(owed.is_full(now));
         assert!(!owed.is_full(now + OWED_MAX));
     }

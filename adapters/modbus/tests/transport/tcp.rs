@@ -154,7 +154,8 @@ async fn a_connection_that_is_closed_while_idle_or_instead_of_an_answer_costs_no
         _ => vec![(Duration::ZERO, registers(request, 5))],
     })
     .await;
-    let mut bench = Bench::start(&bus(&host, "retries = 3", &device("one", 1, "30ms", &[0, 1])));
+    let keys = "retries = 3\nresponse_timeout = \"3s\"";
+    let mut bench = Bench::start(&bus(&host, keys, &device("one", 1, "30ms", &[0, 1])));
     for _ in 0..10 {
         let (good, bad) = words(&bench.reading().await);
         assert_eq!((good.len(), bad.len()), (2, 0));
