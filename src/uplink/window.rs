@@ -4,6 +4,10 @@
 //! Acknowledgements may come in any order; a place that is settled is given back once everything
 //! before it is settled too. A window lives as long as its connection: what it still holds when
 //! the connection ends is simply read from the queue again.
+//!
+//! A window that was full takes messages again when a quarter of it is free: then many go out in
+//! one write, instead of one for each acknowledgement, while the other three quarters keep the
+//! line busy.
 
 use std::{
     collections::VecDeque,
@@ -53,6 +57,8 @@ pub struct Window {
     first: u16,
     messages: usize,
     bytes: usize,
+    /// It was full, and has not emptied enough since.
+    closed: bool,
     /// When the last acknowledgement came, or the first message of a quiet line was sent.
     progress: Instant,
     /// Since when the first place has been passed over.
@@ -69,6 +75,7 @@ impl Window {
             first: 1,
             messages: 0,
             bytes: 0,
+            closed: false,
             progress: now,
             passed_over: None,
         }
@@ -76,14 +83,18 @@ impl Window {
 
     /// Lets the window hold this many messages from now on, if it held fewer.
     pub fn widen(&mut self, messages_max: u16) {
-        self.messages_max = self.messages_max.max(usize::from(messages_max.min(PKID_MAX)));
+        let messages_max = usize::from(messages_max.min(PKID_MAX));
+        if messages_max > self.messages_max {
+            self.messages_max = messages_max;
+            self.closed = self.messages >= messages_max;
+        }
     }
 
     /// Whether a message of this size may be sent now.
     pub fn has_room(&self, bytes: usize) -> bool {
         let span_max = (self.messages_max * SPAN_PER_MESSAGE).min(usize::from(PKID_MAX));
         self.messages == 0 && self.places.len() < span_max
-            || self.messages < self.messages_max
+            || !self.closed
                 && self.places.len() < span_max
                 && self.bytes.saturating_add(bytes) <= self.bytes_max
     }
@@ -101,6 +112,7 @@ impl Window {
         self.places.push_back(Place { ticket, settled: false });
         self.messages += 1;
         self.bytes += ticket.bytes;
+        self.closed = self.messages >= self.messages_max;
         pkid
     }
 
@@ -114,6 +126,7 @@ impl Window {
         self.messages -= 1;
         self.bytes -= ticket.bytes;
         self.progress = now;
+        self.closed = self.closed && self.messages > self.messages_max * 3 / 4;
         if index > 0 {
             self.passed_over.get_or_insert(now);
         } else {

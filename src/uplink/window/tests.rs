@@ -45,7 +45,7 @@ fn identifiers_wrap_and_are_never_zero_and_never_used_twice_at_once() {
     let mut window = Window::new(100, 10_000, now);
     let mut open = VecDeque::new();
     for n in 0..200_000 {
-        if !window.has_room(10) {
+        while !window.has_room(10) {
             let pkid = open.pop_front().unwrap();
             assert!(window.acknowledge(pkid, now).is_some());
         }
@@ -53,6 +53,28 @@ fn identifiers_wrap_and_are_never_zero_and_never_used_twice_at_once() {
         assert!((1..=PKID_MAX).contains(&pkid));
         assert!(!open.contains(&pkid));
         open.push_back(pkid);
+    }
+}
+
+#[test]
+fn a_window_that_was_full_opens_when_a_quarter_is_free_and_an_empty_one_is_always_open() {
+    let now = Instant::now();
+    for messages_max in 1..50 {
+        let mut window = Window::new(messages_max, usize::MAX, now);
+        for round in 0..3 {
+            let mut pkids = Vec::new();
+            while window.has_room(10) {
+                pkids.push(window.submit(ticket(0), now));
+            }
+            assert_eq!(window.messages(), usize::from(messages_max), "round {round}");
+            let mut acknowledged = 0;
+            while !window.has_room(10) {
+                let oldest = window.first;
+                assert!(window.acknowledge(oldest, now).is_some());
+                acknowledged += 1;
+            }
+            assert_eq!(acknowledged, usize::from(messages_max).div_ceil(4));
+        }
     }
 }
 

@@ -91,6 +91,15 @@ async fn a_cloud_that_is_away_is_found_when_it_comes() {
 }
 
 #[tokio::test]
+async fn an_ipv6_address_in_brackets_is_connected_to() {
+    // A machine without IPv6 has nothing to connect to.
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+    let cloud = Cloud::listen(listener, vec![Script::default()]);
+    let rig = Rig::start(&config(&cloud.url, ""), vec![Memory::filled("telemetry", 5, 5)]);
+    rig.drained().await;
+}
+
+#[tokio::test]
 async fn a_name_that_does_not_resolve_is_trouble_with_the_network() {
     let config = config("mqtt://no-such-host.invalid", "insecure = true\nack_timeout = '5s'");
     let rig = Rig::start(&config, vec![Memory::filled("telemetry", 5, 1)]);
