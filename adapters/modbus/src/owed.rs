@@ -17,14 +17,14 @@ const SHAPES_MAX: usize = 64;
 /// The answers one unit owes, by shape.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    shapes: Vec<Shape>,
+    shapes: Vec<Account>,
     /// Numbers the requests that go into this account.
     next: u64,
 }
 
 /// The requests of one shape whose answers may still come.
 #[derive(Debug)]
-struct Shape {
+struct Account {
     shape: Vec<u8>,
     /// None of them has a lower number than this.
     first: u64,
@@ -57,7 +57,7 @@ impl Owed {
             None if full => {}
             None => {
                 let shape = shape.to_vec();
-                self.shapes.push(Shape { shape, first: number, last: number, since: now });
+                self.shapes.push(Account { shape, first: number, last: number, since: now });
             }
         }
     }

@@ -79,8 +79,8 @@ async fn late_answers_are_never_taken_for_those_of_later_requests() {
     let mut bench = Bench::start(&bus(&wire, keys, &devices));
     let score = score(&mut bench, &BTreeMap::from([("one", 1), ("two", 2)]), 60).await;
     assert_eq!(score.wrong, 0, "{score:?}");
-    assert!(score.right >= 28, "{score:?}");
-    assert!(score.without >= 28, "{score:?}");
+    assert!(score.right >= 20, "{score:?}");
+    assert!(score.without >= 20, "{score:?}");
 }
 
 #[tokio::test]

@@ -135,6 +135,25 @@ impl Bench {
         outcome
     }
 
+    /// Sends commands without end, so that there is always one waiting.
+    pub fn flood(&self, device: &str, point: &str) -> JoinHandle<()> {
+        let commands = self.commands.clone();
+        let command = Command {
+            id: "flood".to_owned(),
+            device: DeviceName::try_from(device.to_owned()).unwrap(),
+            point: point.to_owned(),
+            value: Value::Int(1),
+            deadline: Instant::now() + 10 * PATIENCE,
+        };
+        tokio::spawn(async move {
+            loop {
+                let pending =
+                    PendingCommand { command: command.clone(), reply: oneshot::channel().0 };
+                commands.send(pending).await.unwrap();
+            }
+        })
+    }
+
     /// A counter, summed over codes.
     pub fn count(&self, name: &str, device: Option<&str>) -> u64 {
         let of_device = |labels: &[(&str, String)]| match device {
