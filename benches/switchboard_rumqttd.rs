@@ -53,16 +53,15 @@ const SCENARIOS: [(&str, fn()); 7] = [
 fn main() -> ExitCode {
     let wanted: Vec<String> = env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     match wanted.first() {
-        Some(name) => match SCENARIOS.iter().find(|(scenario, _)| scenario == name) {
-            Some((_, run)) => {
+        Some(name) => {
+            if let Some((_, run)) = SCENARIOS.iter().find(|(scenario, _)| scenario == name) {
                 run();
                 ExitCode::SUCCESS
-            }
-            None => {
+            } else {
                 eprintln!("no scenario {name:?}; there are {:?}", SCENARIOS.map(|(name, _)| name));
                 ExitCode::FAILURE
             }
-        },
+        }
         None if SCENARIOS.iter().all(|(name, _)| in_own_process(name)) => ExitCode::SUCCESS,
         None => ExitCode::FAILURE,
     }
@@ -147,7 +146,7 @@ fn fanout(filter: &dyn Fn(u64) -> String, in_flight_max: Option<u64>) {
             let (tx, rx) = connect(&format!("p-{publisher}"));
             let (heard, sent) = (Arc::clone(&heard), Arc::clone(&sent));
             thread::spawn(move || {
-                publish(publisher, (tx, rx), publishes, &heard, &sent, in_flight_max)
+                publish(publisher, (tx, rx), publishes, &heard, &sent, in_flight_max);
             })
         })
         .collect();

@@ -7,9 +7,9 @@ use holdfast_adapter_api::{Adapter, AdapterIo};
 /// The pause after the first failure.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// A run of this length was a good one: the next failure counts as the first.
-const GOOD_RUN: Duration = Duration::from_secs(60);
+const GOOD_RUN: Duration = Duration::from_mins(1);
 
 /// How long to wait before the next run.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ pub(super) fn check(args: &ConfigArgs) -> Exit {
                 }
                 return Exit::Success;
             }
-            Problems(problems).located(args.config.display().to_string())
+            Problems(problems).located(&args.config.display().to_string())
         }
     };
     eprintln!("{problems}");

@@ -79,10 +79,7 @@ pub(crate) fn table(ledger: &Ledger) -> String {
         }
     }
     let verdict = if ledger.balances() { "balances" } else { "DOES NOT BALANCE" };
-    out.push_str(&format!(
-        "accepted = delivered + queued + expired + evicted + damaged: {verdict}\n"
-    ));
-    out
+    out + "accepted = delivered + queued + expired + evicted + damaged: " + verdict + "\n"
 }
 
 fn line(stream: &str, source: &str, counts: &Counts) -> [String; 10] {

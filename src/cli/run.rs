@@ -53,7 +53,7 @@ fn checked(args: &ConfigArgs) -> Result<Loaded, Problems> {
     if problems.is_empty() {
         Ok(loaded)
     } else {
-        Err(Problems(problems).located(args.config.display().to_string()))
+        Err(Problems(problems).located(&args.config.display().to_string()))
     }
 }
 

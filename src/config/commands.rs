@@ -25,7 +25,7 @@ impl Default for Commands {
         Self {
             from: vec!["{gateway}/commands/#".to_owned()],
             outcome: "{gateway}/outcomes".to_owned(),
-            expires_after: Duration::from_secs(60),
+            expires_after: Duration::from_mins(1),
             pending_max: 1_000,
         }
     }

@@ -47,7 +47,7 @@ impl Default for Limits {
             subscriptions_max: 200,
             retained_messages_max: 10_000,
             retained_bytes_max: 16 * 1024 * 1024,
-            session_expiry_max: Duration::from_secs(7 * 24 * 3600),
+            session_expiry_max: Duration::from_hours(7 * 24),
             connect_timeout: Duration::from_secs(10),
         }
     }

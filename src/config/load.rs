@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{ConfigError, Map, Value, ValueKind};
+use config::{
+    ConfigError, Map, Value, ValueKind,
+    builder::{ConfigBuilder, DefaultState},
+};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -26,7 +29,7 @@ pub fn load(main: &Path, sets: &[(String, String)]) -> Result<Loaded, Problems> 
         Problems(vec![at(&main.display().to_string(), "conf.d", &error.to_string())])
     })?;
     let root = layers::builder(files.clone(), sets)
-        .and_then(|builder| builder.build())
+        .and_then(ConfigBuilder::<DefaultState>::build)
         .map(|built| built.cache)
         .and_then(Value::into_table)
         .map_err(|error| Problems(vec![unreadable(main, &error)]))?;
@@ -193,7 +196,7 @@ fn in_brackets(path: &str) -> String {
     let mut out = String::with_capacity(path.len() + 4);
     for part in path.split('.').filter(|part| *part != "?") {
         if part.parse::<usize>().is_ok() {
-            out.push_str(&format!("[{part}]"));
+            out.extend(["[", part, "]"]);
         } else {
             if !out.is_empty() {
                 out.push('.');

@@ -34,9 +34,10 @@ impl Problem {
 
 impl Problems {
     /// Names `file` where a problem does not say where it comes from.
-    pub fn located(mut self, file: String) -> Self {
+    #[must_use]
+    pub fn located(mut self, file: &str) -> Self {
         for problem in &mut self.0 {
-            problem.file.get_or_insert_with(|| file.clone());
+            problem.file.get_or_insert_with(|| file.to_owned());
         }
         self
     }

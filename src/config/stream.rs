@@ -65,7 +65,7 @@ fn bytes_max() -> u64 {
 }
 
 fn age_max() -> Duration {
-    Duration::from_secs(30 * 24 * 3600)
+    Duration::from_hours(30 * 24)
 }
 
 impl Stream {

@@ -89,9 +89,9 @@ fn backoff_min() -> Duration {
 }
 
 fn backoff_max() -> Duration {
-    Duration::from_secs(120)
+    Duration::from_mins(2)
 }
 
 fn backoff_refused() -> Duration {
-    Duration::from_secs(15 * 60)
+    Duration::from_mins(15)
 }

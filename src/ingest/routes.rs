@@ -26,7 +26,7 @@ pub struct Route {
 #[derive(Debug, Clone)]
 pub struct Routes {
     gateway: String,
-    routes: Vec<Route>,
+    in_order: Vec<Route>,
     limits: Limits,
 }
 
@@ -42,12 +42,12 @@ pub struct Destination {
 impl Routes {
     /// Routes of this gateway, towards a cloud with these limits.
     pub fn new(gateway: String, routes: Vec<Route>, limits: Limits) -> Self {
-        Self { gateway, routes, limits }
+        Self { gateway, in_order: routes, limits }
     }
 
     /// Where a message goes; `None` if it stays on this side.
     pub fn destination(&self, topic: &str, payload_bytes: usize) -> Option<Destination> {
-        let route = self.routes.iter().find(|route| topic::matches(&route.from, topic))?;
+        let route = self.in_order.iter().find(|route| topic::matches(&route.from, topic))?;
         let expanded =
             route.to.expand(&Values { gateway: &self.gateway, topic, stream: &route.stream_name });
         let topic = if !self.limits.admit_payload(payload_bytes) {

@@ -221,7 +221,7 @@ fn check_identity(
         problems.push(Problem::new(
             "uplink.client_id",
             format!("{client_id:?} is no client id for this cloud"),
-            &format!("use 1 to {} bytes", profile.client_id_bytes_max),
+            format!("use 1 to {} bytes", profile.client_id_bytes_max),
         ));
     }
     match (&config.username, &config.password_file) {
@@ -250,7 +250,7 @@ fn check_values(config: &config::Uplink, profile: &Profile, problems: &mut Vec<P
         problems.push(Problem::new(
             "uplink.keep_alive",
             format!("this cloud does not take {:?}", config.keep_alive),
-            &format!("choose {}s to {}s", seconds(from), seconds(to)),
+            format!("choose {}s to {}s", seconds(from), seconds(to)),
         ));
     }
     for (key, zero) in [

@@ -47,9 +47,8 @@ fn adapter_names(config: &Config) -> Vec<(String, String)> {
 fn device_names(config: &Config) -> Vec<(String, String)> {
     let modbus = config.modbus.iter().enumerate().flat_map(|(i, bus)| {
         let devices = bus.device.iter().enumerate();
-        devices.map(move |(j, device)| {
-            (format!("modbus[{i}].device[{j}].name"), device.name.to_string())
-        })
+        devices
+            .map(move |(j, device)| (format!("modbus[{i}].device[{j}].name"), device.name.clone()))
     });
     let serial = config.serial.iter().enumerate();
     modbus
