@@ -26,13 +26,13 @@ pub(super) struct Health {
     broker: Arc<Broker>,
     queue: Queue,
     uplink: Option<Heartbeat>,
-    queue_seen: u64,
-    uplink_seen: u64,
+    queue_seen: Option<u64>,
+    uplink_seen: Option<u64>,
 }
 
 impl Health {
     pub(super) fn new(broker: Arc<Broker>, queue: Queue, uplink: Option<Heartbeat>) -> Self {
-        Self { broker, queue, uplink, queue_seen: 0, uplink_seen: 0 }
+        Self { broker, queue, uplink, queue_seen: None, uplink_seen: None }
     }
 
     /// Probes until `stop`; the watchdog is fed only after a probe in which every part showed
@@ -66,10 +66,9 @@ impl Health {
     }
 }
 
-fn advanced(seen: &mut u64, now: u64) -> bool {
-    let advanced = now != *seen;
-    *seen = now;
-    advanced
+/// Whether a heartbeat has changed since it was last seen; the first look only takes note.
+fn advanced(seen: &mut Option<u64>, now: u64) -> bool {
+    seen.replace(now) != Some(now)
 }
 
 /// Half the watchdog's time, as systemd recommends, so that one slow probe is forgiven.
@@ -95,9 +94,9 @@ mod tests {
 
     #[test]
     fn a_heartbeat_that_stands_still_is_no_sign_of_life() {
-        let mut seen = 0;
+        let mut seen = None;
+        assert!(advanced(&mut seen, 0), "nothing is known yet");
+        assert!(!advanced(&mut seen, 0));
         assert!(advanced(&mut seen, 1));
-        assert!(!advanced(&mut seen, 1));
-        assert!(advanced(&mut seen, 2));
     }
 }

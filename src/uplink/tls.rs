@@ -35,7 +35,7 @@ pub struct TlsFiles {
 #[derive(Debug, Error)]
 pub enum TlsFileError {
     /// The file cannot be read.
-    #[error("{key}: cannot read {}: {source}", file.display())]
+    #[error("cannot read {}: {source}", file.display())]
     Unreadable {
         /// The configuration key.
         key: &'static str,
@@ -45,7 +45,7 @@ pub enum TlsFileError {
         source: std::io::Error,
     },
     /// The file does not hold what it should.
-    #[error("{key}: {} holds no {wanted} in PEM: {reason}", file.display())]
+    #[error("{} holds no {wanted} in PEM: {reason}", file.display())]
     Malformed {
         /// The configuration key.
         key: &'static str,
@@ -57,7 +57,7 @@ pub enum TlsFileError {
         reason: String,
     },
     /// The private key is not the certificate's.
-    #[error("{KEY}: {} is not the private key of the certificate in {}", key.display(), cert.display())]
+    #[error("{} is not the private key of the certificate in {}", key.display(), cert.display())]
     Mismatch {
         /// The key's file.
         key: PathBuf,
@@ -65,7 +65,7 @@ pub enum TlsFileError {
         cert: PathBuf,
     },
     /// Certificate and key are each readable, but of no use together.
-    #[error("{CERT}: {} and its key cannot be used: {source}", cert.display())]
+    #[error("{} and its key cannot be used: {source}", cert.display())]
     Unusable {
         /// The certificate's file.
         cert: PathBuf,

@@ -86,6 +86,15 @@ fn missing_certificate_files_are_named_with_their_keys() {
     );
     assert_eq!(keys(&found), ["uplink.ca", "uplink.cert", "uplink.key"]);
     assert!(found[0].message.contains("ca.crt"), "{}", found[0]);
+    let found = problems(
+        "[[listener]]\nbind = \"127.0.0.1:0\"\n\
+         tls = { cert = \"door.crt\", key = \"door.key\", client_ca = \"ca.crt\" }\n",
+    );
+    assert_eq!(
+        keys(&found),
+        ["listener[0].tls.client_ca", "listener[0].tls.cert", "listener[0].tls.key"]
+    );
+    assert!(found.iter().all(|problem| !problem.message.contains("uplink")), "{found:?}");
 }
 
 #[test]
