@@ -39,7 +39,7 @@ pub enum Verdict {
 }
 
 /// Runs the demo. An error means that the run itself failed: no port, no certificate, a gateway
-/// that does not start or that ended by itself. Its folder is then kept and named in the error.
+/// that does not start or that ended by itself. Its folder is then kept and named on the screen.
 pub async fn run(options: Options) -> anyhow::Result<Verdict> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

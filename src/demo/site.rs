@@ -130,18 +130,18 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::load;
+    use crate::{config, demo::folder::Folder};
 
     #[tokio::test]
-    async fn the_demos_configuration_fits_the_schema() {
+    async fn the_demos_configuration_is_one_that_the_gateway_loads() {
+        let folder = Folder::create().unwrap();
         let plant = Plant::start().await.unwrap();
         let cloud = "127.0.0.1:8883".parse().unwrap();
-        let text = configuration(Path::new("/a \"quoted\" folder"), "gw", cloud, &plant);
-        let folder = tempfile::tempdir().unwrap();
+        let quoted = Path::new("/a \"quoted\" folder");
         let file = folder.path().join("holdfast.toml");
-        std::fs::write(&file, text).unwrap();
-        let config = load(&file, &[]).unwrap_or_else(|problems| panic!("{problems}")).config;
-        assert_eq!(config.gateway.data_dir, Path::new("/a \"quoted\" folder/data"));
+        std::fs::write(&file, configuration(quoted, "gw", cloud, &plant)).unwrap();
+        let config = config::load(&file, &[]).unwrap().config;
+        assert_eq!(config.gateway.data_dir, quoted.join("data"));
         assert_eq!(config.modbus.len(), 2);
         for bus in config.modbus {
             assert!(bus.problems().is_empty(), "{:?}", bus.problems());

@@ -3,23 +3,20 @@ use std::os::unix::{fs::PermissionsExt, process::ExitStatusExt};
 use super::*;
 use crate::demo::folder::Folder;
 
-/// A stand-in for the gateway: a shell script that opens a "door" and then does this.
-fn site(folder: &Folder, then: &str) -> Site {
-    let listeners = folder.path().join("listeners.json");
-    let open = format!("echo '[\"127.0.0.1:1883\"]' > {}", listeners.display());
-    stand_in(folder, &format!("{open}\n{then}"))
-}
-
-/// A stand-in for the gateway: a shell script that does this.
-fn stand_in(folder: &Folder, run: &str) -> Site {
+/// A stand-in for the gateway: a shell script that can `open` a door.
+fn site(folder: &Folder, script: &str) -> Site {
     let site = Site {
         program: folder.path().join("gateway"),
         config: folder.path().join("holdfast.toml"),
         data_dir: folder.path().to_owned(),
         log: folder.path().join("gateway.log"),
     };
-    let script =
-        format!("#!/bin/sh\n[ $1 = ledger ] && {{ echo \"$*\"; exit $(cat $3); }}\n{run}\n");
+    let listeners = site.data_dir.join("listeners.json");
+    let script = format!(
+        "#!/bin/sh\n[ $1 = ledger ] && {{ echo \"$*\"; exit $(cat $3); }}\n\
+         open() {{ echo '[\"127.0.0.1:1883\"]' > {}; }}\n{script}\n",
+        listeners.display()
+    );
     // Written by another process: a descriptor open for writing here could be inherited by a
     // child of another test, and the kernel runs no program that is open for writing.
     let command = format!("cat > {}", site.program.display());
@@ -35,7 +32,7 @@ fn stand_in(folder: &Folder, run: &str) -> Site {
 }
 
 /// Goes on until it is stopped.
-const RUN: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+const RUN: &str = "trap 'exit 0' TERM; open; while :; do sleep 0.05; done";
 
 #[tokio::test]
 async fn a_gateway_that_opens_its_doors_is_found_and_can_be_stopped() {
@@ -56,7 +53,7 @@ async fn killing_means_sigkill() {
 #[tokio::test]
 async fn the_doors_of_the_last_run_are_not_taken_for_this_ones() {
     let folder = Folder::create().unwrap();
-    let site = stand_in(&folder, "echo no port left >&2; exit 3");
+    let site = site(&folder, "echo no port left >&2; exit 3");
     fs::write(folder.path().join("listeners.json"), r#"["127.0.0.1:9"]"#).unwrap();
     let error = site.start().await.unwrap_err();
     assert!(matches!(error, GatewayError::Ended { .. }), "{error}");
@@ -66,7 +63,7 @@ async fn the_doors_of_the_last_run_are_not_taken_for_this_ones() {
 #[tokio::test]
 async fn a_gateway_that_ends_by_itself_is_noticed() {
     let folder = Folder::create().unwrap();
-    let mut gateway = site(&folder, "sleep 0.2").start().await.unwrap();
+    let mut gateway = site(&folder, "open; sleep 0.2").start().await.unwrap();
     let deadline = Instant::now() + START_TIMEOUT;
     while gateway.expect_alive().is_ok() {
         assert!(Instant::now() < deadline, "its end was not noticed");
