@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io, path::Path};
 
 use super::{rebuild, report::Recovery};
 use crate::queue::{
-    accounts::{Accounts, Fate},
+    accounts::{Accounts, Fate, UNKNOWN},
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
     disk::{Disk, Entry},
@@ -135,13 +135,15 @@ impl Work<'_> {
             self.note("one of the two cursor slots is damaged; some records may be sent twice");
         }
         self.drop_settled_segments();
-        self.lost_before_the_first(slots.damaged)?;
-        let Some(last) = self.found.segments.back().copied() else { return Ok(()) };
+        let last = self.found.segments.back().map(|last| last.name);
         let mut known_until = next;
-        if next < last.name.base {
-            known_until = self.catch_up(next, last.name)?;
+        if let Some(last) = last.filter(|last| next < last.base) {
+            known_until = self.catch_up(next, last)?;
         }
-        self.take_last(last.name, known_until)
+        // After the catching up, because the oldest segment that is left may begin behind all
+        // that the cursor knew.
+        self.lost_before_the_first(slots.damaged)?;
+        last.map_or(Ok(()), |last| self.take_last(last, known_until))
     }
 
     /// Segments wholly below the floor are done with, but the last is kept: it carries the
@@ -207,12 +209,24 @@ impl Work<'_> {
             return Ok(last.base);
         }
         let segments: Vec<_> = self.found.segments.iter().map(|segment| segment.name).collect();
+        if let Some(first) = segments.first().filter(|first| first.base > next) {
+            self.accept_before(*first, next)?;
+        }
         for pair in segments.windows(2).filter(|pair| pair[1].base > next) {
             let Some(survey) = self.survey(pair[0], pair[1].base)? else { continue };
             self.count_behind(survey, next.max(pair[0].base), pair[1].base, Vec::new());
         }
         self.found.next = last.base;
         Ok(last.base)
+    }
+
+    /// Counts as accepted what came after the cursor, at `next`, and before the oldest segment.
+    fn accept_before(&mut self, first: SegmentName, next: u64) -> io::Result<()> {
+        match self.header(first)? {
+            Some(header) => self.found.accounts.adopt_accepted(&header.accounts),
+            None => self.found.accounts.accept(UNKNOWN, first.base - next),
+        }
+        Ok(())
     }
 
     /// Counts the records of `[from, end)`, about which no account knows anything. `before` are

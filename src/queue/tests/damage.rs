@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use super::harness::{Chance, Harness, SMALL, sequences};
 use crate::{
     config::{self, OnFull},
-    queue::{Record, disk::simulated::SimulatedDisk, inspect},
+    queue::{
+        Record,
+        disk::{Disk as _, simulated::SimulatedDisk},
+        inspect,
+    },
 };
 
 /// A small queue, some of it acknowledged, some acknowledged out of order, with a rotation.
@@ -228,6 +232,42 @@ fn a_lost_cursor_sends_again_and_loses_nothing() {
     assert_eq!(sequences(&records), (first_on_disk..200).collect::<Vec<_>>());
     assert_eq!(queue.total().delivered, first_on_disk);
     assert_eq!(queue.total().damaged, 0);
+}
+
+/// The cursor of a queue that was killed early says nothing of the records that are gone.
+#[test]
+fn the_oldest_segments_are_counted_as_lost_where_the_cursor_is_older_than_they() {
+    for lost_segments in [1, 2] {
+        for header_too in [false, true] {
+            let mut queue = Harness::new(SMALL, OnFull::Reject);
+            for _ in 0..30 {
+                queue.fill("a", 10, 100);
+            }
+            queue.kill();
+            let segments = segment_files(&queue);
+            assert!(segments.len() > 2, "{segments:?}");
+            let first_left = queue_base(&segments[lost_segments]);
+            for path in &segments[..lost_segments] {
+                queue.disk.remove(path).unwrap();
+            }
+            if header_too {
+                let last = segments.last().unwrap();
+                let mut content = queue.disk.content(last);
+                content[..64].fill(0xA5);
+                queue.disk.set_content(last, &content);
+            }
+            queue.open();
+            let records = queue.check();
+            assert_eq!(sequences(&records)[0], first_left);
+            assert_eq!(records.len() as u64 + queue.total().damaged, 300);
+            assert!(queue.total().damaged >= first_left);
+        }
+    }
+}
+
+fn queue_base(path: &Path) -> u64 {
+    let name = path.file_name().unwrap().to_string_lossy();
+    name.split('-').next().unwrap().parse().unwrap()
 }
 
 #[test]
