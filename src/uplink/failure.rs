@@ -14,7 +14,7 @@ use super::{backoff::Pace, settings::Settings, tls::TlsFileError};
 #[derive(Debug, Error)]
 pub enum Failure {
     /// The certificate files have become unusable.
-    #[error("{}: {0}", .0.key())]
+    #[error("{key}: {0}", key = .0.key())]
     Files(TlsFileError),
     /// The password file has become unreadable.
     #[error("uplink.password_file: cannot read {}: {source}", file.display())]
