@@ -162,7 +162,8 @@ fn routes(config: &Config, queue: &Queue) -> Result<Routes, AppError> {
         })?;
         let to = Template::topic(&to)
             .map_err(|error| AppError::Config(format!("route {from:?}: {error}")))?;
-        Ok(Route { from, stream: stream.id(), stream_name, to })
+        let encoding = stream.options().encoding;
+        Ok(Route { from, stream: stream.id(), stream_name, encoding, to })
     };
     let routes = wanted.into_iter().map(route).collect::<Result<Vec<_>, AppError>>()?;
     let profile = config.uplink.as_ref().map(|uplink| uplink.profile).unwrap_or_default();

@@ -45,7 +45,8 @@ impl Ingest {
             positions: Vec::with_capacity(batch.len()),
         };
         for (position, message) in batch.iter().enumerate() {
-            let Some(to) = self.routes.destination(&message.topic, message.payload.len()) else {
+            let bytes = message.payload.len();
+            let Some(to) = self.routes.destination(&source.0, &message.topic, bytes) else {
                 continue;
             };
             match to.topic {

@@ -12,3 +12,6 @@ pub use counters::IngestCounters;
 pub use door::{Door, Source, Submission, Verdict};
 pub use entrance::Ingest;
 pub use routes::{Destination, Route, Routes};
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,10 @@
 
 use crate::{
     broker::topic,
+    config::Encoding,
     queue::{Refusal, StreamId},
     uplink::{
+        encoding::encoded_bytes_max,
         profile::Limits,
         topic::{Template, Values},
     },
@@ -18,6 +20,8 @@ pub struct Route {
     pub stream: StreamId,
     /// The stream's name, for the template.
     pub stream_name: String,
+    /// The form the stream gives a message on its way up, which may make it longer.
+    pub encoding: Encoding,
     /// The topic at the cloud.
     pub to: Template,
 }
@@ -45,12 +49,19 @@ impl Routes {
         Self { gateway, in_order: routes, limits }
     }
 
-    /// Where a message goes; `None` if it stays on this side.
-    pub fn destination(&self, topic: &str, payload_bytes: usize) -> Option<Destination> {
+    /// Where a message of this source goes; `None` if it stays on this side.
+    pub fn destination(
+        &self,
+        source: &str,
+        topic: &str,
+        payload_bytes: usize,
+    ) -> Option<Destination> {
         let route = self.in_order.iter().find(|route| topic::matches(&route.from, topic))?;
         let expanded =
             route.to.expand(&Values { gateway: &self.gateway, topic, stream: &route.stream_name });
-        let topic = if !self.limits.admit_payload(payload_bytes) {
+        let strings = [self.gateway.as_str(), &route.stream_name, source, &expanded];
+        let sent_bytes_max = encoded_bytes_max(route.encoding, &strings, payload_bytes);
+        let topic = if !self.limits.admit_payload(sent_bytes_max) {
             Err(Refusal::PayloadTooLarge)
         } else if !self.limits.admit_topic(&expanded) {
             Err(Refusal::TopicInvalid)
