@@ -24,7 +24,7 @@ fn measure_one(kind: Kind, arguments: &Arguments) {
     let folder = folder();
     let authority = Authority::new(folder.path(), "authority");
     let server = authority.server("cloud");
-    let mut cloud = Mosquitto::cloud(folder.path(), &server, &authority);
+    let mut cloud = Mosquitto::cloud(folder.path(), &server, &authority, arguments.cloud_options());
     let tls = cloud.tls.expect("a TLS port");
     let mut contender = Contender::new(kind, folder.path(), arguments, tls, &authority);
     contender.start();

@@ -52,6 +52,9 @@ pub struct Arguments {
     /// Measure memory and start-up with so many messages queued instead
     #[arg(long)]
     backlog: Option<u64>,
+    /// The cloud sends each PUBACK at once; mosquitto's default is to gather them (Nagle)
+    #[arg(long)]
+    cloud_nodelay: bool,
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -73,6 +76,10 @@ impl Arguments {
             marks_every: Some(Self::MARKS_EVERY),
             keep_alive: Duration::ZERO,
         }
+    }
+
+    fn cloud_options(&self) -> &'static str {
+        if self.cloud_nodelay { "set_tcp_nodelay true" } else { "" }
     }
 
     fn kinds(&self) -> Vec<Kind> {

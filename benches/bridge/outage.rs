@@ -66,7 +66,7 @@ fn one_run(kind: Kind, arguments: &Arguments) -> Run {
     let folder = folder();
     let authority = Authority::new(folder.path(), "authority");
     let server = authority.server("cloud");
-    let mut cloud = Mosquitto::cloud(folder.path(), &server, &authority);
+    let mut cloud = Mosquitto::cloud(folder.path(), &server, &authority, arguments.cloud_options());
     let tls = cloud.tls.expect("a TLS port");
     let mut contender = Contender::new(kind, folder.path(), arguments, tls, &authority);
     contender.start();

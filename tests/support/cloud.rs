@@ -27,7 +27,7 @@ impl Cloud {
     pub fn away(folder: &Path) -> Self {
         let authority = Authority::new(folder, "authority");
         let server = authority.server("cloud");
-        let mosquitto = Mosquitto::cloud(folder, &server, &authority);
+        let mosquitto = Mosquitto::cloud(folder, &server, &authority, "");
         let network = Proxy::start(mosquitto.tls.expect("a TLS port"), Weather::Down);
         let recorder = Recorder::start(mosquitto.plain);
         Self { mosquitto, network, recorder, authority }

@@ -31,10 +31,10 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     /// A cloud: a TLS listener that requires a certificate of `clients`, and a plain one for the
-    /// test's own eyes. Nothing is kept over a restart.
-    pub fn cloud(folder: &Path, server: &Identity, clients: &Authority) -> Self {
+    /// test's own eyes. Nothing is kept over a restart. `options` go before the listeners.
+    pub fn cloud(folder: &Path, server: &Identity, clients: &Authority, options: &str) -> Self {
         let tls = loopback(free_port());
-        let mut lines = format!("listener {} 127.0.0.1\n", tls.port());
+        let mut lines = format!("{options}\nlistener {} 127.0.0.1\n", tls.port());
         for (key, path) in
             [("cafile", &clients.cert), ("certfile", &server.cert), ("keyfile", &server.key)]
         {
@@ -51,7 +51,7 @@ impl Mosquitto {
         let plain = loopback(free_port());
         let config = format!(
             "per_listener_settings true\npersistence false\nmax_queued_messages 0\n\
-             max_inflight_messages 0\nset_tcp_nodelay true\nsys_interval 1\n{}\n{lines}\n\
+             max_inflight_messages 0\nsys_interval 1\n{}\n{lines}\n\
              listener {} 127.0.0.1\nallow_anonymous true\n",
             if rustix::process::geteuid().is_root() { "user root" } else { "" },
             plain.port(),
