@@ -5,9 +5,9 @@
 //! before it is settled too. A window lives as long as its connection: what it still holds when
 //! the connection ends is simply read from the queue again.
 //!
-//! A window that was full takes messages again when a quarter of it is free: then many go out in
-//! one write, instead of one for each acknowledgement, while the other three quarters keep the
-//! line busy.
+//! A full window takes messages again with the first acknowledgement, though writing many at once
+//! would be cheaper: a cloud whose socket gathers small packets (Nagle, mosquitto's default) holds
+//! its other acknowledgements back until this side sends something, or 40 ms have passed.
 
 use std::{
     collections::VecDeque,
@@ -57,8 +57,6 @@ pub struct Window {
     first: u16,
     messages: usize,
     bytes: usize,
-    /// It was full, and has not emptied enough since.
-    closed: bool,
     /// When the last acknowledgement came, or the first message of a quiet line was sent.
     progress: Instant,
     /// Since when the first place has been passed over.
@@ -75,7 +73,6 @@ impl Window {
             first: 1,
             messages: 0,
             bytes: 0,
-            closed: false,
             progress: now,
             passed_over: None,
         }
@@ -86,7 +83,6 @@ impl Window {
         let messages_max = usize::from(messages_max.min(PKID_MAX));
         if messages_max > self.messages_max {
             self.messages_max = messages_max;
-            self.closed = self.messages >= messages_max;
         }
     }
 
@@ -94,7 +90,7 @@ impl Window {
     pub fn has_room(&self, bytes: usize) -> bool {
         let span_max = (self.messages_max * SPAN_PER_MESSAGE).min(usize::from(PKID_MAX));
         self.messages == 0 && self.places.len() < span_max
-            || !self.closed
+            || self.messages < self.messages_max
                 && self.places.len() < span_max
                 && self.bytes.saturating_add(bytes) <= self.bytes_max
     }
@@ -112,7 +108,6 @@ impl Window {
         self.places.push_back(Place { ticket, settled: false });
         self.messages += 1;
         self.bytes += ticket.bytes;
-        self.closed = self.messages >= self.messages_max;
         pkid
     }
 
@@ -126,7 +121,6 @@ impl Window {
         self.messages -= 1;
         self.bytes -= ticket.bytes;
         self.progress = now;
-        self.closed = self.closed && self.messages > self.messages_max * 3 / 4;
         if index > 0 {
             self.passed_over.get_or_insert(now);
         } else {
