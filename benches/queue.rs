@@ -34,6 +34,7 @@ fn main() {
     }
     let dir = std::env::var_os("HOLDFAST_BENCH_DIR")
         .map_or_else(|| PathBuf::from("target/bench-queue"), PathBuf::from);
+    // There is nothing to remove the first time.
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).expect("the folder of the benchmark can be made");
     let runtime = Runtime::new().expect("a runtime");
@@ -194,6 +195,7 @@ fn fill_and_die(dir: &Path) -> ! {
     let kilobytes: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("kB");
     println!("{}", kilobytes / 1024.0);
     let myself = std::process::id().to_string();
+    // Where it succeeds nobody is left to look at the result.
     let _ = Command::new("kill").args(["-9", &myself]).status();
     unreachable!("killed")
 }

@@ -113,6 +113,7 @@ impl Worker {
 
     fn read(&mut self, request: Request) {
         // A reply that nobody waits for any more may be dropped.
+        // A reader that gave up waiting needs no answer.
         match request {
             Request::Epoch { reply } => {
                 let _ = reply.send(self.call(|engine| Ok(engine.meta().epoch)));
