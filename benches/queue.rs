@@ -16,8 +16,7 @@ use std::{
 use bytes::Bytes;
 use holdfast::{
     clock::SystemClock,
-    config,
-    queue::{NewRecord, Options, Queue, StreamId},
+    queue::{Environment, NewRecord, Options, Queue, StreamId, StreamOptions},
 };
 use tokio::runtime::Runtime;
 
@@ -217,9 +216,11 @@ async fn drain(queue: &Queue) -> usize {
 }
 
 fn open(dir: &Path) -> Queue {
-    let streams = vec![config::Stream::with_defaults("telemetry")];
+    let streams = vec![StreamOptions::with_defaults("telemetry")];
     let options = Options { streams, commit_interval: Duration::ZERO };
-    Queue::open(dir, options).expect("the queue opens").0
+    Queue::open(dir, options, &Environment::new(Arc::new(SystemClock::new())))
+        .expect("the queue opens")
+        .0
 }
 
 fn records(id: StreamId, count: usize) -> Vec<(StreamId, NewRecord)> {

@@ -16,11 +16,11 @@ use crate::{
     broker::{Broker, Switchboard},
     clock::SystemClock,
     command::Commands,
-    config::{Config, stream::EVENTS},
+    config::{Config, Stream, stream::EVENTS},
     ingest::{Door, Ingest, Route, Routes},
     queue::{self, Queue},
     state::{self, State},
-    uplink::{Uplink, profile::Profile, topic::Template},
+    uplink::{Outbound, Uplink, profile::Profile, topic::Template},
 };
 use adapters::Adapters;
 pub use error::AppError;
@@ -132,11 +132,12 @@ async fn open_stores(
     let data_dir = config.gateway.data_dir.clone();
     fs::create_dir_all(&data_dir)
         .map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
-    let options = queue::Options { streams: config.streams(), commit_interval: Duration::ZERO };
-    let environment = queue::Environment { clock: clock.clone(), ..queue::Environment::default() };
+    let streams = config.streams().iter().map(Stream::queue_options).collect();
+    let options = queue::Options { streams, commit_interval: Duration::ZERO };
+    let environment = queue::Environment::new(clock.clone());
     let queue_dir = config.queue_dir();
     let opened = tokio::task::spawn_blocking(move || {
-        let (queue, recovery) = Queue::open_in(&queue_dir, options, &environment)?;
+        let (queue, recovery) = Queue::open(&queue_dir, options, &environment)?;
         let (state, report) = State::open(&data_dir, state::Options::default());
         Ok::<_, queue::OpenError>((queue, recovery, state, report))
     });
@@ -162,7 +163,7 @@ fn routes(config: &Config, queue: &Queue) -> Result<Routes, AppError> {
         })?;
         let to = Template::topic(&to)
             .map_err(|error| AppError::Config(format!("route {from:?}: {error}")))?;
-        let encoding = stream.options().encoding;
+        let encoding = config.stream(&stream_name).encoding;
         Ok(Route { from, stream: stream.id(), stream_name, encoding, to })
     };
     let routes = wanted.into_iter().map(route).collect::<Result<Vec<_>, AppError>>()?;
@@ -179,8 +180,10 @@ fn start_uplink(
 ) -> Result<Option<health::Heartbeat>, AppError> {
     let Some(uplink) = &config.uplink else { return Ok(None) };
     let sink = Arc::new(commands.clone());
+    let outbound = queue.streams().into_iter();
+    let outbound = outbound.map(|stream| Outbound::new(&config.stream(stream.name()), stream));
     let mut uplink =
-        Uplink::new(uplink, &config.gateway.id, &config.commands, queue.streams(), sink)?;
+        Uplink::new(uplink, &config.gateway.id, &config.commands, outbound.collect(), sink)?;
     let heartbeat = uplink.heartbeat();
     let stop = links.clone();
     tasks.spawn(async move { uplink.run(stop).await });

@@ -10,6 +10,9 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod ingest;
-pub mod queue;
-pub mod state;
 pub mod uplink;
+
+/// The queue on disk, a crate of its own in `src/queue`.
+pub use holdfast_queue as queue;
+/// The store for what is looked up by key, a crate of its own in `src/state`.
+pub use holdfast_state as state;

@@ -62,6 +62,12 @@ impl Config {
         streams
     }
 
+    /// The stream of this name; one that is not configured has every default.
+    pub fn stream(&self, name: &str) -> Stream {
+        let mut streams = self.streams().into_iter();
+        streams.find(|stream| stream.name == name).unwrap_or_else(|| Stream::with_defaults(name))
+    }
+
     /// Makes every relative path one below `base`, the folder of the main file.
     pub(super) fn resolve(&mut self, base: &Path) {
         self.gateway.data_dir = base.join(&self.gateway.data_dir);

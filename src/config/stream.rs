@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use crate::queue::OnFull;
+use crate::queue::StreamOptions;
+
 /// The stream for ordinary telemetry, which exists without being configured.
 pub const TELEMETRY: &str = "telemetry";
 /// The stream for the gateway's own messages (outcomes of commands), which always exists.
@@ -31,19 +34,6 @@ pub struct Stream {
     pub encoding: Encoding,
 }
 
-/// What happens when a stream is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFull {
-    /// The oldest messages make room.
-    #[default]
-    DropOldest,
-    /// New messages are acknowledged, counted as evicted and dropped.
-    DropNewest,
-    /// New messages are not acknowledged; the device keeps them.
-    Reject,
-}
-
 /// The form of a message on its way up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,11 +51,11 @@ fn priority() -> u8 {
 }
 
 fn bytes_max() -> u64 {
-    1024 * 1024 * 1024
+    StreamOptions::with_defaults("").bytes_max
 }
 
 fn age_max() -> Duration {
-    Duration::from_hours(30 * 24)
+    StreamOptions::with_defaults("").age_max
 }
 
 impl Stream {
@@ -78,6 +68,16 @@ impl Stream {
             age_max: age_max(),
             on_full: OnFull::default(),
             encoding: Encoding::default(),
+        }
+    }
+
+    /// What the queue must know of it.
+    pub fn queue_options(&self) -> StreamOptions {
+        StreamOptions {
+            name: self.name.clone(),
+            bytes_max: self.bytes_max,
+            age_max: self.age_max,
+            on_full: self.on_full,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     broker::{Message, QoS, Switchboard},
     clock::SystemClock,
     config::{self, Encoding, Limits, OnFull},
-    queue::{Options, Queue, Refusal},
+    queue::{Environment, Options, Queue, Refusal},
     uplink::{profile::Profile, topic::Template},
 };
 
@@ -27,20 +27,25 @@ fn site() -> Site {
         encoding: Encoding::Envelope,
         ..config::Stream::with_defaults("small")
     };
-    let streams = vec![config::Stream::with_defaults("telemetry"), small];
+    let configured = [config::Stream::with_defaults("telemetry"), small];
+    let streams = configured.iter().map(config::Stream::queue_options).collect();
     let options = Options { streams, commit_interval: Duration::ZERO };
-    let (queue, _) = Queue::open(dir.path(), options).unwrap();
-    let route = |from: &str, stream_name: &str| {
+    let (queue, _) =
+        Queue::open(dir.path(), options, &Environment::new(Arc::new(SystemClock::new()))).unwrap();
+    let route = |from: &str, stream_name: &str, encoding| {
         let stream = queue.stream(stream_name).unwrap();
         Route {
             from: from.to_owned(),
             stream: stream.id(),
             stream_name: stream_name.to_owned(),
-            encoding: stream.options().encoding,
+            encoding,
             to: Template::topic("{gateway}/{topic}").unwrap(),
         }
     };
-    let routes = vec![route("sensors/#", "telemetry"), route("small/#", "small")];
+    let routes = vec![
+        route("sensors/#", "telemetry", Encoding::Raw),
+        route("small/#", "small", Encoding::Envelope),
+    ];
     let limits = Profile::of(config::Profile::Aws).limits;
     let ingest = Ingest::new(
         Routes::new("gw".to_owned(), routes, limits),

@@ -9,7 +9,7 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    Clock, Options, Queue, Recovery, StreamId,
+    Clock, Options, Queue, Recovery, StreamId, StreamOptions,
     commit::Committer,
     disk::{Disk, Lock, RealDisk},
     quarantine,
@@ -18,7 +18,6 @@ use super::{
     store::Store,
     writer::Writer,
 };
-use crate::{clock::SystemClock, config};
 
 const LOCK: &str = "lock";
 /// The most streams of one queue.
@@ -35,9 +34,10 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
 }
 
-impl Default for Environment {
-    fn default() -> Self {
-        Self { disk: Arc::new(RealDisk), clock: Arc::new(SystemClock::new()) }
+impl Environment {
+    /// The real disk and this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { disk: Arc::new(RealDisk), clock }
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn open(
 
 pub(super) fn open_streams(
     dir: &Path,
-    configured: Vec<config::Stream>,
+    configured: Vec<StreamOptions>,
     environment: &Environment,
 ) -> Result<Opened, OpenError> {
     let disk = &environment.disk;
@@ -131,9 +131,9 @@ fn is_stream_name(name: &str) -> bool {
 }
 
 fn all_streams(
-    mut streams: Vec<config::Stream>,
+    mut streams: Vec<StreamOptions>,
     found: Vec<String>,
-) -> Result<Vec<config::Stream>, OpenError> {
+) -> Result<Vec<StreamOptions>, OpenError> {
     streams.sort_by(|a, b| a.name.cmp(&b.name));
     let twice = streams.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| &pair[0]);
     if let Some(wrong) = twice.or(streams.iter().find(|stream| !is_stream_name(&stream.name))) {
@@ -141,7 +141,7 @@ fn all_streams(
     }
     for name in found {
         if !streams.iter().any(|stream| stream.name == name) {
-            streams.push(config::Stream::with_defaults(&name));
+            streams.push(StreamOptions::with_defaults(&name));
         }
     }
     streams.sort_by(|a, b| a.name.cmp(&b.name));
@@ -154,7 +154,7 @@ fn all_streams(
 fn open_stream(
     dir: &Path,
     id: StreamId,
-    options: config::Stream,
+    options: StreamOptions,
     environment: &Environment,
     recovery: &mut Recovery,
 ) -> Result<(Arc<Shared>, Writer), OpenError> {

@@ -15,23 +15,12 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Health, Ledger, NewRecord, Refusal, Stream, StreamHealth, StreamId,
+    Health, Ledger, NewRecord, Options, Refusal, Stream, StreamHealth, StreamId,
     commit::{self, Committer},
     disk::Lock,
     inbox::{Inbox, Request, units},
     state::Shared,
 };
-use crate::config;
-
-/// How the queue is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The streams that are configured.
-    pub streams: Vec<config::Stream>,
-    /// The longest wait for company before a commit; zero commits whatever has gathered as soon
-    /// as the disk is free.
-    pub commit_interval: Duration,
-}
 
 /// Why a record was not taken in. Who gets one counts it with [`Queue::refuse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -88,15 +77,10 @@ impl Queue {
         Ok(Self(Arc::new(Inner { inbox, streams, heartbeat, finished, thread })))
     }
 
-    /// Opens the queue in a folder of the real disk, creating or recovering it, and starts the
-    /// commit thread. Stream folders that are found but not configured are opened with defaults,
-    /// so that they drain.
-    pub fn open(dir: &Path, options: Options) -> Result<(Self, super::Recovery), super::OpenError> {
-        super::open::open(dir, options, &super::Environment::default())
-    }
-
-    /// The same with another disk or clock.
-    pub fn open_in(
+    /// Opens the queue in a folder, creating or recovering it, and starts the commit thread.
+    /// Stream folders that are found but not configured are opened with defaults, so that they
+    /// drain.
+    pub fn open(
         dir: &Path,
         options: Options,
         environment: &super::Environment,

@@ -210,7 +210,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::queue::{NewRecord, Stamp, frame::FrameWriter};
+    use crate::{NewRecord, Stamp, frame::FrameWriter};
 
     const NAME: SegmentName = SegmentName { base: 100, id: 0x1234 };
 

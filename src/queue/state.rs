@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    StreamId, StreamLedger,
+    StreamId, StreamLedger, StreamOptions,
     accounts::{Accounts, Fate, SourceId},
     clock::Clock,
     disk::Disk,
@@ -20,7 +20,6 @@ use super::{
     segment::SegmentName,
     settled::Settled,
 };
-use crate::config;
 
 /// A segment that holds durable records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub(super) struct Segment {
 /// One stream.
 pub(super) struct Shared {
     pub(super) id: StreamId,
-    pub(super) options: config::Stream,
+    pub(super) options: StreamOptions,
     pub(super) dir: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
@@ -53,7 +52,7 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(super) fn new(
         id: StreamId,
-        options: config::Stream,
+        options: StreamOptions,
         dir: PathBuf,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,

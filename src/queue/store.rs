@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    OnFull,
     accounts::Fate,
     cursor::{CursorFile, Snapshot},
     disk::{Access, Disk, DiskFile, is_full},
@@ -16,7 +17,6 @@ use super::{
     segment::SegmentName,
     state::{Segment, Shared},
 };
-use crate::config::OnFull;
 
 /// The ordinary length of a segment.
 pub(super) const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    Chunk, ReadError,
+    Chunk, ReadError, StreamOptions,
     accounts::Fate,
     commit::CHANGES_MAX,
     inbox::Inbox,
     reader::{self, Limits},
     state::Shared,
 };
-use crate::config;
 
 /// Which stream of a queue; valid as long as the queue is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,7 +40,7 @@ impl Stream {
     }
 
     /// How it is configured.
-    pub fn options(&self) -> &config::Stream {
+    pub fn options(&self) -> &StreamOptions {
         &self.shared.options
     }
 

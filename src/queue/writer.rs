@@ -5,7 +5,7 @@
 use std::{io, sync::Arc};
 
 use super::{
-    AppendError, NewRecord,
+    AppendError, NewRecord, OnFull,
     accounts::{Fate, SourceId},
     disk::{DiskFile, is_full},
     frame::{FRAME_HEADER_BYTES, FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max},
@@ -14,7 +14,6 @@ use super::{
     state::{Segment, Shared},
     store::Store,
 };
-use crate::config::OnFull;
 
 /// A write that fails is tried again in a new segment, at most this often.
 const WRITE_TRIES: usize = 3;

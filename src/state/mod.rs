@@ -63,7 +63,7 @@ mod store;
 mod worker;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use recovery::{Recovery, RecoveryOutcome};
 pub use store::{Change, Options, State, StateError, Table};

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    config::Encoding,
+    config::{self, Encoding},
     queue::{Chunk, Stream},
 };
 
@@ -39,25 +39,40 @@ pub trait Backlog: Clone + Send + Sync + 'static {
     fn acknowledge(&self, sequence: u64) -> bool;
 }
 
-impl Backlog for Stream {
+/// A stream of the queue on its way to the cloud.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    stream: Stream,
+    priority: u8,
+    encoding: Encoding,
+}
+
+impl Outbound {
+    /// The stream with what is configured about it.
+    pub fn new(config: &config::Stream, stream: Stream) -> Self {
+        Self { stream, priority: config.priority, encoding: config.encoding }
+    }
+}
+
+impl Backlog for Outbound {
     fn name(&self) -> &str {
-        Stream::name(self)
+        self.stream.name()
     }
 
     fn priority(&self) -> u8 {
-        self.options().priority
+        self.priority
     }
 
     fn encoding(&self) -> Encoding {
-        self.options().encoding
+        self.encoding
     }
 
     fn floor(&self) -> u64 {
-        Stream::floor(self)
+        self.stream.floor()
     }
 
     fn durable_end(&self) -> watch::Receiver<u64> {
-        Stream::durable_end(self)
+        self.stream.durable_end()
     }
 
     async fn read(
@@ -66,12 +81,13 @@ impl Backlog for Stream {
         records_max: usize,
         bytes_max: usize,
     ) -> Result<Chunk, BacklogError> {
-        Stream::read(self, from, records_max, bytes_max)
+        self.stream
+            .read(from, records_max, bytes_max)
             .await
             .map_err(|error| BacklogError(error.to_string()))
     }
 
     fn acknowledge(&self, sequence: u64) -> bool {
-        Stream::acknowledge(self, sequence)
+        self.stream.acknowledge(sequence)
     }
 }

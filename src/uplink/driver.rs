@@ -8,10 +8,10 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{command::CommandSink, config, queue};
+use crate::{command::CommandSink, config};
 
 use super::{
-    backlog::Backlog,
+    backlog::{Backlog, Outbound},
     backoff::{Backoff, Pace},
     caution::Caution,
     departures::Departures,
@@ -33,7 +33,7 @@ const FILES_INTERVAL: Duration = Duration::from_secs(2);
 const BEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The one connection to the cloud.
-pub struct Uplink<B = queue::Stream> {
+pub struct Uplink<B = Outbound> {
     settings: Arc<Settings>,
     departures: Departures<B>,
     backoff: Backoff,

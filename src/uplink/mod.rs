@@ -34,7 +34,7 @@ pub mod tls;
 pub mod topic;
 pub mod window;
 
-pub use backlog::{Backlog, BacklogError};
+pub use backlog::{Backlog, BacklogError, Outbound};
 pub use driver::Uplink;
 pub use problem::UplinkConfigError;
 pub use settings::check;

@@ -259,5 +259,5 @@ pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
-    crate::state::tests::block_on(test)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
 }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, io, path::Path};
 
 use super::{rebuild, report::Recovery};
-use crate::queue::{
+use crate::{
     accounts::{Accounts, Fate, UNKNOWN},
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
@@ -16,31 +16,27 @@ use crate::queue::{
 };
 
 /// A retired segment's file, kept to be used again.
-pub(in crate::queue) const SPARE_SUFFIX: &str = ".spare";
+pub(crate) const SPARE_SUFFIX: &str = ".spare";
 
 /// What a stream's folder holds.
 #[derive(Debug, Default)]
-pub(in crate::queue) struct Assessment {
-    pub(in crate::queue) next: u64,
-    pub(in crate::queue) settled: Settled,
-    pub(in crate::queue) accounts: Accounts,
-    pub(in crate::queue) segments: VecDeque<Segment>,
+pub(crate) struct Assessment {
+    pub(crate) next: u64,
+    pub(crate) settled: Settled,
+    pub(crate) accounts: Accounts,
+    pub(crate) segments: VecDeque<Segment>,
     /// Files that hold nothing that is still needed.
-    pub(in crate::queue) dead: Vec<String>,
+    pub(crate) dead: Vec<String>,
     /// Damage and remarks.
-    pub(in crate::queue) report: Recovery,
+    pub(crate) report: Recovery,
     /// Segments in which damage was found, with the gaps, for the quarantine.
-    pub(in crate::queue) cut_out: Vec<(Survey, Vec<Gap>)>,
-    pub(in crate::queue) cursor_generation: u64,
-    pub(in crate::queue) segment_generation: u32,
+    pub(crate) cut_out: Vec<(Survey, Vec<Gap>)>,
+    pub(crate) cursor_generation: u64,
+    pub(crate) segment_generation: u32,
 }
 
 /// Assesses the folder `dir` of a stream.
-pub(in crate::queue) fn assess(
-    disk: &dyn Disk,
-    dir: &Path,
-    stream: &str,
-) -> io::Result<Assessment> {
+pub(crate) fn assess(disk: &dyn Disk, dir: &Path, stream: &str) -> io::Result<Assessment> {
     let mut found = Assessment::default();
     found.take_files(disk.list(dir)?);
     let slots = cursor::read(disk, dir);

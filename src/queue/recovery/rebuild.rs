@@ -3,7 +3,7 @@
 use std::io;
 
 use super::assess::Work;
-use crate::queue::{accounts::Accounts, settled::Settled};
+use crate::{accounts::Accounts, settled::Settled};
 
 /// Everything on disk counts as queued, so that nothing is lost and some is sent twice. What
 /// came before the oldest segment was settled; the newest header says how, as far as it knew,

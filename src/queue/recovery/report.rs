@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::queue::Damage;
+use crate::Damage;
 
 /// What was found and put right when the queue was opened; one line each by `Display`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

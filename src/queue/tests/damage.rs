@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::harness::{Chance, Harness, SMALL, sequences};
 use crate::{
-    config::{self, OnFull},
-    queue::{
-        Record,
-        disk::{Disk as _, simulated::SimulatedDisk},
-        inspect,
-    },
+    OnFull, Record, StreamOptions,
+    disk::{Disk as _, simulated::SimulatedDisk},
+    inspect,
 };
 
 /// A small queue, some of it acknowledged, some acknowledged out of order, with a rotation.
@@ -39,7 +36,7 @@ fn small_queue() -> (Harness, Vec<Record>) {
 }
 
 fn reopened(disk: SimulatedDisk) -> Harness {
-    let mut options = config::Stream::with_defaults(super::harness::STREAM);
+    let mut options = StreamOptions::with_defaults(super::harness::STREAM);
     options.bytes_max = SMALL;
     Harness::on(disk, options)
 }
@@ -276,9 +273,9 @@ fn an_unreadable_sector_costs_its_records_and_an_unreadable_disk_none() {
     for _ in 0..10 {
         queue.fill("a", 10, 100);
     }
-    let limits = crate::queue::reader::Limits { records_max: 10, bytes_max: 100_000 };
+    let limits = crate::reader::Limits { records_max: 10, bytes_max: 100_000 };
     queue.disk.make_unreadable(".seg", 0..u64::MAX);
-    assert!(crate::queue::reader::read(queue.shared(), 0, limits).is_err());
+    assert!(crate::reader::read(queue.shared(), 0, limits).is_err());
     queue.disk.heal();
     assert_eq!(queue.check().len(), 100);
     queue.kill();

@@ -4,11 +4,8 @@ use std::io::ErrorKind;
 
 use super::harness::{Harness, SMALL, sequences};
 use crate::{
-    config::OnFull,
-    queue::{
-        AppendError, Condition,
-        disk::simulated::{Loss, Op},
-    },
+    AppendError, Condition, OnFull,
+    disk::simulated::{Loss, Op},
 };
 
 #[test]
@@ -240,13 +237,13 @@ fn restarts_do_not_use_up_the_limit() {
 
 /// The same story; reading stops when the power is off.
 fn story_until_the_cut(queue: &mut Harness) -> Vec<u64> {
-    let limits = crate::queue::reader::Limits { records_max: 3, bytes_max: 100_000 };
+    let limits = crate::reader::Limits { records_max: 3, bytes_max: 100_000 };
     let mut promised = Vec::new();
     for round in 0..8 {
         let records = (0..4).map(|_| queue.record("a", vec![round; 700])).collect();
         let outcomes = queue.append(records);
         promised.extend(outcomes.into_iter().filter_map(|outcome| outcome.ok().flatten()));
-        let Ok(chunk) = crate::queue::reader::read(queue.shared(), 0, limits) else {
+        let Ok(chunk) = crate::reader::read(queue.shared(), 0, limits) else {
             return promised;
         };
         for record in chunk.records {

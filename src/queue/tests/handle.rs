@@ -4,20 +4,24 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 
+use super::harness::ManualClock;
 use crate::{
-    config,
-    queue::{NewRecord, OpenError, Options, Queue, Stamp, inspect, verify},
+    Environment, NewRecord, OpenError, Options, Queue, Stamp, StreamOptions, inspect, verify,
 };
 
 fn options(names: &[&str]) -> Options {
     Options {
-        streams: names.iter().map(|name| config::Stream::with_defaults(name)).collect(),
+        streams: names.iter().map(|name| StreamOptions::with_defaults(name)).collect(),
         commit_interval: Duration::ZERO,
     }
 }
 
+fn environment() -> Environment {
+    Environment::new(std::sync::Arc::new(ManualClock::default()))
+}
+
 fn open(dir: &Path, names: &[&str]) -> Queue {
-    Queue::open(dir, options(names)).unwrap().0
+    Queue::open(dir, options(names), &environment()).unwrap().0
 }
 
 fn record(number: usize) -> NewRecord {
@@ -71,14 +75,14 @@ async fn many_tasks_append_and_one_reads_in_order() {
     assert!(ledger.balances());
     assert_eq!(ledger.streams[1].total.delivered, 1600);
     let late = queue.append(vec![(stream.id(), record(1))]).await;
-    assert_eq!(late, vec![Err(crate::queue::AppendError::Closed)]);
+    assert_eq!(late, vec![Err(crate::AppendError::Closed)]);
 }
 
 #[tokio::test]
 async fn a_second_gateway_is_told_that_the_folder_is_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path(), &["telemetry"]);
-    let second = Queue::open(dir.path(), options(&["telemetry"])).unwrap_err();
+    let second = Queue::open(dir.path(), options(&["telemetry"]), &environment()).unwrap_err();
     assert!(matches!(second, OpenError::InUse(_)), "{second}");
     queue.close().await;
     open(dir.path(), &["telemetry"]).close().await;
@@ -133,7 +137,7 @@ async fn the_heart_beats_while_nothing_happens() {
 async fn names_that_are_no_folders_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for names in [&["../up"][..], &[""], &["twice", "twice"]] {
-        let error = Queue::open(dir.path(), options(names)).unwrap_err();
+        let error = Queue::open(dir.path(), options(names), &environment()).unwrap_err();
         assert!(matches!(error, OpenError::StreamName(_)), "{error}");
     }
 }
@@ -143,7 +147,7 @@ async fn company_is_waited_for_no_longer_than_the_interval() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = options(&["telemetry"]);
     options.commit_interval = Duration::from_millis(30);
-    let (queue, _) = Queue::open(dir.path(), options).unwrap();
+    let (queue, _) = Queue::open(dir.path(), options, &environment()).unwrap();
     let id = queue.stream("telemetry").unwrap().id();
     let begun = std::time::Instant::now();
     let outcomes = queue.append(vec![(id, record(1))]).await;

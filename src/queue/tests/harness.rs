@@ -12,18 +12,15 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    config::{self, OnFull},
-    queue::{
-        Clock, Condition, Counts, Environment, Ledger, NewRecord, Record, Recovery, Stamp,
-        StreamId,
-        disk::simulated::SimulatedDisk,
-        inspect,
-        open::{Opened, open_streams},
-        reader::{self, Limits},
-        state::Shared,
-        stream,
-        writer::Outcome,
-    },
+    Clock, Condition, Counts, Environment, Ledger, NewRecord, OnFull, Record, Recovery, Stamp,
+    StreamId, StreamOptions,
+    disk::simulated::SimulatedDisk,
+    inspect,
+    open::{Opened, open_streams},
+    reader::{self, Limits},
+    state::Shared,
+    stream,
+    writer::Outcome,
 };
 
 /// The only stream, unless a test says otherwise.
@@ -70,20 +67,20 @@ impl Chance {
 pub(super) struct Harness {
     pub(super) disk: SimulatedDisk,
     pub(super) clock: Arc<ManualClock>,
-    pub(super) options: config::Stream,
+    pub(super) options: StreamOptions,
     opened: Option<Opened>,
     pub(super) recovery: Recovery,
 }
 
 impl Harness {
     pub(super) fn new(bytes_max: u64, on_full: OnFull) -> Self {
-        let mut options = config::Stream::with_defaults(STREAM);
+        let mut options = StreamOptions::with_defaults(STREAM);
         options.bytes_max = bytes_max;
         options.on_full = on_full;
         Self::on(SimulatedDisk::default(), options)
     }
 
-    pub(super) fn on(disk: SimulatedDisk, options: config::Stream) -> Self {
+    pub(super) fn on(disk: SimulatedDisk, options: StreamOptions) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(1_000_000)));
         let recovery = Recovery::default();
         let mut harness = Self { disk, clock, options, opened: None, recovery };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::harness::{Chance, Harness, SMALL};
-use crate::{config::OnFull, queue::disk::simulated::Loss};
+use crate::{OnFull, disk::simulated::Loss};
 
 #[derive(Debug, Clone)]
 enum Action {

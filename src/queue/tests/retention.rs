@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::harness::{Harness, SMALL, sequences};
-use crate::{
-    config::OnFull,
-    queue::{AppendError, Refusal},
-};
+use crate::{AppendError, OnFull, Refusal};
 
 #[test]
 fn drop_oldest_evicts_whole_segments_and_counts_only_what_was_not_delivered() {
@@ -46,7 +43,7 @@ fn drop_newest_counts_what_it_dropped_before_it_says_so() {
     assert!(dropped > 0);
     assert_eq!(queue.total().evicted, dropped);
     queue.kill();
-    queue.disk.power_cut(crate::queue::disk::simulated::Loss::Everything, &mut |_| 0);
+    queue.disk.power_cut(crate::disk::simulated::Loss::Everything, &mut |_| 0);
     queue.open();
     let records = queue.check();
     assert_eq!(queue.total().evicted, dropped);

@@ -14,14 +14,14 @@ use std::{
 
 mod power;
 
-pub(in crate::queue) use power::Loss;
+pub(crate) use power::Loss;
 use power::{Change, Inode, NameChange};
 
 use super::{Access, Disk, DiskFile, Entry, Lock};
 
 /// What can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::queue) enum Op {
+pub(crate) enum Op {
     Create,
     Rename,
     Remove,
@@ -58,7 +58,7 @@ struct World {
 
 /// The disk; clones are the same disk.
 #[derive(Debug, Clone, Default)]
-pub(in crate::queue) struct SimulatedDisk(Arc<Mutex<World>>);
+pub(crate) struct SimulatedDisk(Arc<Mutex<World>>);
 
 impl SimulatedDisk {
     fn world(&self) -> MutexGuard<'_, World> {
@@ -66,43 +66,43 @@ impl SimulatedDisk {
     }
 
     /// Another disk with the same content.
-    pub(in crate::queue) fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         let mut world = self.world().clone();
         world.locked.clear();
         Self(Arc::new(Mutex::new(world)))
     }
 
     /// Lets the next `times` operations of a kind fail on files whose name contains `name_part`.
-    pub(in crate::queue) fn fail(&self, op: Op, name_part: &str, kind: io::ErrorKind, times: u64) {
+    pub(crate) fn fail(&self, op: Op, name_part: &str, kind: io::ErrorKind, times: u64) {
         self.world().faults.push(Fault { op, name_part: name_part.to_owned(), kind, times });
     }
 
-    pub(in crate::queue) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         let mut world = self.world();
         world.faults.clear();
         world.unreadable.clear();
     }
 
-    pub(in crate::queue) fn make_unreadable(&self, name_part: &str, bytes: Range<u64>) {
+    pub(crate) fn make_unreadable(&self, name_part: &str, bytes: Range<u64>) {
         self.world().unreadable.push((name_part.to_owned(), bytes));
     }
 
-    pub(in crate::queue) fn set_capacity(&self, bytes: Option<usize>) {
+    pub(crate) fn set_capacity(&self, bytes: Option<usize>) {
         self.world().capacity = bytes;
     }
 
     /// How many changes were made so far.
-    pub(in crate::queue) fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.world().changes
     }
 
     /// Lets the power fail before the change after the next `changes`.
-    pub(in crate::queue) fn cut_after(&self, changes: u64) {
+    pub(crate) fn cut_after(&self, changes: u64) {
         self.world().changes_until_cut = Some(changes);
     }
 
     /// The power fails now (or has failed already) and returns.
-    pub(in crate::queue) fn power_cut(&self, loss: Loss, chance: &mut impl FnMut(u64) -> u64) {
+    pub(crate) fn power_cut(&self, loss: Loss, chance: &mut impl FnMut(u64) -> u64) {
         let mut world = self.world();
         let world = &mut *world;
         for inode in &mut world.inodes {
@@ -125,17 +125,17 @@ impl SimulatedDisk {
         world.changes_until_cut = None;
     }
 
-    pub(in crate::queue) fn paths(&self) -> Vec<PathBuf> {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.world().names.keys().cloned().collect()
     }
 
-    pub(in crate::queue) fn content(&self, path: &Path) -> Vec<u8> {
+    pub(crate) fn content(&self, path: &Path) -> Vec<u8> {
         let world = self.world();
         world.inodes[world.names[path]].data.clone()
     }
 
     /// Changes what lies on the disk, as damage does.
-    pub(in crate::queue) fn set_content(&self, path: &Path, content: &[u8]) {
+    pub(crate) fn set_content(&self, path: &Path, content: &[u8]) {
         let mut world = self.world();
         let inode = world.names[path];
         let inode = &mut world.inodes[inode];

@@ -9,7 +9,7 @@ const SECTOR_BYTES: usize = 512;
 
 /// What a power cut leaves of what was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::queue) enum Loss {
+pub(crate) enum Loss {
     /// Nothing.
     Everything,
     /// Of each file, and of the names, the first changes, the last of these cut short.
