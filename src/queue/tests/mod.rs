@@ -6,3 +6,4 @@ mod handle;
 mod harness;
 mod model;
 mod retention;
+mod upgrade;
