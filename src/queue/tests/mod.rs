@@ -1,6 +1,7 @@
 //! The engine under a disk that misbehaves, without threads and runtime.
 
 mod damage;
+mod encoded;
 mod faults;
 mod handle;
 mod harness;
