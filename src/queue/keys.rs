@@ -3,7 +3,7 @@
 //! One key a line, 64 hexadecimal digits each; empty lines and lines that begin with `#` are
 //! passed over. The first key encrypts new segments, the others only read what older segments
 //! hold. To change keys: put a new one in front, restart, and remove the old one when no segment
-//! needs it any more.
+//! needs it any more. To end encryption, put the word `none` in front.
 
 use std::{fmt, fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
@@ -63,7 +63,11 @@ pub enum KeysError {
 /// The keys of a queue, the one for new segments first; none where it is not encrypted. Cheap to
 /// clone.
 #[derive(Clone, Default)]
-pub struct Keys(Arc<[Key]>);
+pub struct Keys {
+    known: Arc<[Key]>,
+    /// Whether new segments are encrypted, with the first.
+    encrypt: bool,
+}
 
 struct Key {
     tag: KeyTag,
@@ -98,9 +102,14 @@ impl Keys {
     /// Takes keys from the text of a file.
     pub fn parse(text: &str) -> Result<Self, KeysError> {
         let mut keys = Vec::<Key>::new();
+        let mut encrypt = true;
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if line == "none" && keys.is_empty() {
+                encrypt = false;
                 continue;
             }
             let key = Key::new(&secret(line).ok_or(KeysError::Line(number + 1))?);
@@ -111,19 +120,19 @@ impl Keys {
         }
         match keys.len() {
             0 => Err(KeysError::Empty),
-            1..=KEYS_MAX => Ok(Self(keys.into())),
+            1..=KEYS_MAX => Ok(Self { known: keys.into(), encrypt }),
             _ => Err(KeysError::TooMany),
         }
     }
 
     /// Which keys they are.
     pub fn tags(&self) -> impl Iterator<Item = KeyTag> {
-        self.0.iter().map(|key| key.tag)
+        self.known.iter().map(|key| key.tag)
     }
 
-    /// The key for new segments.
+    /// The key for new segments, if they are to be encrypted.
     pub(super) fn current(&self) -> Option<KeyTag> {
-        self.tags().next()
+        self.tags().next().filter(|_| self.encrypt)
     }
 
     /// The key of one segment; `None` where no key has this tag.
@@ -133,7 +142,7 @@ impl Keys {
         name: SegmentName,
         algorithm: &'static Algorithm,
     ) -> Option<LessSafeKey> {
-        let key = self.0.iter().find(|key| key.tag == tag)?;
+        let key = self.known.iter().find(|key| key.tag == tag)?;
         let (id, base) = (name.id.to_le_bytes(), name.base.to_le_bytes());
         let info: &[&[u8]] = &[SEGMENT_INFO, &id, &base];
         let derived = key.root.expand(info, algorithm).ok()?;
@@ -182,6 +191,14 @@ mod tests {
         assert_eq!(keys.tags().count(), 2);
         assert_eq!(keys.current(), Keys::parse(A).unwrap().current());
         assert_ne!(keys.current(), Keys::parse(B).unwrap().current());
+    }
+
+    #[test]
+    fn with_none_in_front_keys_are_only_for_reading() {
+        let keys = Keys::parse(&format!("none\n{A}\n")).unwrap();
+        assert_eq!((keys.tags().count(), keys.current()), (1, None));
+        assert!(matches!(Keys::parse("none\n"), Err(KeysError::Empty)));
+        assert!(matches!(Keys::parse(&format!("{A}\nnone\n")), Err(KeysError::Line(2))));
     }
 
     #[test]

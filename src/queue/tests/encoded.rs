@@ -166,9 +166,18 @@ fn encryption_can_be_begun_and_ended_with_records_in_the_queue() {
     assert_eq!(queue.check().len(), 10);
     queue.options.compression = Compression::Lz4;
     queue.kill();
+    queue.keys = Keys::parse(&format!("none\n{KEY}")).unwrap();
     queue.open();
     queue.fill("tank", 5, 500);
     assert_eq!(queue.check().len(), 15);
+    for record in queue.read_all().iter().take(10) {
+        queue.acknowledge(record.sequence);
+    }
+    queue.tend();
+    queue.kill();
+    queue.keys = Keys::none();
+    queue.open();
+    assert_eq!(queue.check().len(), 5);
 }
 
 #[test]
