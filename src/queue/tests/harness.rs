@@ -12,10 +12,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Clock, Condition, Counts, Environment, Ledger, NewRecord, OnFull, Record, Recovery, Stamp,
-    StreamId, StreamOptions,
+    Clock, Condition, Counts, Environment, Health, Ledger, NewRecord, OnFull, Record, Recovery,
+    Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
-    inspect,
+    health, inspect,
     open::{Opened, open_streams},
     reader::{self, Limits},
     state::Shared,
@@ -174,6 +174,10 @@ impl Harness {
     pub(super) fn ledger(&self) -> Ledger {
         let streams = &self.opened.as_ref().expect("the queue is open").streams;
         Ledger { streams: streams.iter().map(|shared| shared.ledger()).collect() }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        health::examine(&self.opened.as_ref().expect("the queue is open").streams)
     }
 
     pub(super) fn total(&self) -> Counts {

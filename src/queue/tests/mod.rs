@@ -4,5 +4,6 @@ mod damage;
 mod faults;
 mod handle;
 mod harness;
+mod health;
 mod model;
 mod retention;
