@@ -144,7 +144,8 @@ impl Queue {
         health::examine(&self.0.streams)
     }
 
-    /// Rises at least every second while the commit thread is alive and not stuck.
+    /// Rises at least every second, or commit interval where that is longer, while the commit
+    /// thread is alive and not stuck.
     pub fn heartbeat(&self) -> u64 {
         self.0.heartbeat.load(Ordering::Relaxed)
     }

@@ -10,7 +10,7 @@ use super::health::Condition;
 /// A sample is kept this often …
 const SAMPLE_INTERVAL: Duration = Duration::from_mins(1);
 /// … and so many of them: an hour's.
-const SAMPLES_MAX: usize = 61;
+const SAMPLES_MAX: usize = 60;
 /// A rate measured over less says nothing.
 const SPAN_MIN: Duration = Duration::from_secs(10);
 

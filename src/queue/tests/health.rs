@@ -76,7 +76,7 @@ fn the_age_of_the_oldest_queued_record_is_known_also_after_a_restart() {
     let mut harness = Harness::new(16 * MIB, OnFull::Reject);
     assert_eq!(stream(&harness).oldest_age_millis, None, "nothing is queued");
     harness.fill("a", 1, 100);
-    harness.clock.advance(Duration::from_secs(60));
+    harness.clock.advance(Duration::from_mins(1));
     harness.fill("a", 1, 100);
     harness.clock.advance(Duration::from_secs(5));
     assert_eq!(stream(&harness).oldest_age_millis, Some(65_000));
