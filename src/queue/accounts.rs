@@ -23,8 +23,7 @@ pub(super) const SOURCES_MAX: usize = 4096;
 /// Sources with a longer name are counted under `(other)`.
 pub(super) const SOURCE_NAME_BYTES_MAX: usize = 128;
 
-const REFUSALS: [Refusal; 4] =
-    [Refusal::TopicInvalid, Refusal::PayloadTooLarge, Refusal::StreamFull, Refusal::StorageFailed];
+const REFUSALS: [Refusal; 4] = Refusal::ALL;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,20 @@ pub enum LimitReason {
     Age,
 }
 
+impl LimitReason {
+    /// Every name that a limit can have.
+    pub const NAMES: [&str; 3] = ["size", "disk", "age"];
+
+    /// The name, as JSON and the metrics write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Disk => "disk",
+            Self::Age => "age",
+        }
+    }
+}
+
 /// When a limit is reached if nothing is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Forecast {

@@ -32,6 +32,21 @@ pub enum Condition {
     CursorFailing(String),
 }
 
+impl Condition {
+    /// Every name that a condition can have.
+    pub const NAMES: [&str; 4] = ["healthy", "full", "write_failing", "cursor_failing"];
+
+    /// The name, as JSON and the metrics write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Full => "full",
+            Self::WriteFailing(_) => "write_failing",
+            Self::CursorFailing(_) => "cursor_failing",
+        }
+    }
+}
+
 /// One stream's health.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StreamHealth {
