@@ -10,6 +10,8 @@ mod page;
 mod render;
 mod server;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use server::serve;
 pub use snapshot::Sources;

@@ -31,13 +31,13 @@ use super::{
 use crate::queue::Health;
 
 /// Who comes when so many are there waits.
-const CONNECTIONS_MAX: usize = 8;
+pub(super) const CONNECTIONS_MAX: usize = 8;
 /// How long a connection may take, from the first byte to the last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request's head may take …
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// … and how long it may be; the least that hyper allows.
-const HEAD_BYTES_MAX: usize = 8 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// The pause after a failure to bind or to accept.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -45,7 +45,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub async fn serve(bind: SocketAddr, sources: Sources, stop: CancellationToken) {
     let work = async {
         let listener = listen(bind).await;
-        accept(listener, router(sources)).await;
+        accept(listener, sources).await;
     };
     tokio::select! {
         () = stop.cancelled() => {}
@@ -77,7 +77,9 @@ async fn listen(bind: SocketAddr) -> TcpListener {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router) {
+/// Answers for ever.
+pub(super) async fn accept(listener: TcpListener, sources: Sources) {
+    let router = router(sources);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
