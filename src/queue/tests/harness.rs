@@ -12,10 +12,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Clock, Compression, Condition, Counts, Environment, Keys, Ledger, NewRecord, OnFull, Record,
-    Recovery, Stamp, StreamId, StreamOptions,
+    Clock, Compression, Condition, Counts, Environment, Health, Keys, Ledger, NewRecord, OnFull,
+    Record, Recovery, Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
-    inspect,
+    health, inspect,
     open::{Opened, open_streams},
     reader::{self, Limits},
     state::Shared,
@@ -213,6 +213,10 @@ impl Harness {
     pub(super) fn ledger(&self) -> Ledger {
         let streams = &self.opened.as_ref().expect("the queue is open").streams;
         Ledger { streams: streams.iter().map(|shared| shared.ledger()).collect() }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        health::examine(&self.opened.as_ref().expect("the queue is open").streams)
     }
 
     pub(super) fn total(&self) -> Counts {

@@ -5,6 +5,7 @@ mod encoded;
 mod faults;
 mod handle;
 mod harness;
+mod health;
 mod model;
 mod retention;
 mod upgrade;
