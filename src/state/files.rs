@@ -9,6 +9,8 @@ use std::{
 const QUARANTINE_PREFIX: &str = "state.damaged-";
 /// How much a probe writes to find out whether the disk takes anything at all.
 const PROBE_BYTES: usize = 64 * 1024;
+/// What the kernel draws anew at every start.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The data directory.
 #[derive(Debug, Clone)]
@@ -63,13 +65,14 @@ impl Files {
         self.sync_data_dir()
     }
 
-    /// Counts one more attempt at opening, and says how many before it did not come back.
+    /// Counts one more attempt at opening, and says how many before it, since the machine was
+    /// started, did not come back. (Those that a power cut ended say nothing about the store.)
     pub(super) fn begin_attempt(&self) -> io::Result<u32> {
-        let before = fs::read_to_string(self.attempts())
-            .ok()
-            .and_then(|text| text.trim().parse::<u32>().ok())
-            .unwrap_or(0);
-        fs::write(self.attempts(), before.saturating_add(1).to_string())?;
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let noted = fs::read_to_string(self.attempts()).unwrap_or_default();
+        let before = noted.split_once(' ').filter(|(_, during)| during.trim() == boot.trim());
+        let before = before.and_then(|(count, _)| count.parse::<u32>().ok()).unwrap_or(0);
+        fs::write(self.attempts(), format!("{} {boot}", before.saturating_add(1)))?;
         Ok(before)
     }
 
