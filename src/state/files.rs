@@ -43,12 +43,19 @@ impl Files {
         self.data_dir.join("state.opening")
     }
 
+    /// Makes the data directory, if it is not there, and its name durable.
     pub(super) fn create(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.data_dir)
+        let missing: Vec<_> = self.data_dir.ancestors().take_while(|path| !path.exists()).collect();
+        fs::create_dir_all(&self.data_dir)?;
+        for parent in missing.iter().filter_map(|path| path.parent()) {
+            let here = Path::new(".");
+            sync_folder(if parent.as_os_str().is_empty() { here } else { parent })?;
+        }
+        Ok(())
     }
 
     pub(super) fn sync_data_dir(&self) -> io::Result<()> {
-        File::open(&self.data_dir)?.sync_all()
+        sync_folder(&self.data_dir)
     }
 
     /// Writes a file so that after a crash it is either the old or the new one, whole.
@@ -123,6 +130,11 @@ impl Files {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Removes a folder that may not be there.
