@@ -101,6 +101,12 @@ impl Files {
         outcome
     }
 
+    /// Puts the store that was built aside in its place.
+    pub(super) fn adopt_rebuilt(&self) -> io::Result<()> {
+        fs::rename(self.rebuilding(), self.store())?;
+        self.sync_data_dir()
+    }
+
     /// Moves the store's folder out of the way, and drops the oldest of those moved before.
     /// `None` where there is nothing to move.
     pub(super) fn quarantine(&self, keep_max: usize) -> io::Result<Option<PathBuf>> {

@@ -48,8 +48,13 @@ fn try_open(files: &Files, options: &Options) -> Result<(Engine, Recovery), Prob
     let marked = mark::read(&files.mark());
     let exported = export::peek(&files.export());
     let known = exported.map_or(marked, |exported| newest(marked, exported));
-    if !files.store().exists() && known != Seen::default() {
-        return rebuild(files, options, known, "its folder is missing");
+    if !files.store().exists() {
+        if known != Seen::default() {
+            return rebuild(files, options, known, "its folder is missing");
+        }
+        // Half a store would be taken for a damaged one.
+        build_aside(files, options, Entries::new(), Seen::default())?;
+        files.adopt_rebuilt()?;
     }
     let attempts = files.begin_attempt()?;
     if attempts >= ATTEMPTS_MAX {
@@ -121,8 +126,7 @@ fn rebuild(
     if let Some(quarantine) = files.quarantine(options.quarantined_max)? {
         recovery = recovery.say(format!("what was there is kept in {}", quarantine.display()));
     }
-    std::fs::rename(files.rebuilding(), files.store())?;
-    files.sync_data_dir()?;
+    files.adopt_rebuilt()?;
     files.end_attempt();
     wait_for_lock(files)?;
     let mut engine = guarded_open(files, options)?;
