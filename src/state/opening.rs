@@ -122,7 +122,10 @@ fn rebuild(
         recovery.commits_lost,
         recovery.rows_lost
     );
-    build_aside(files, options, rows, known)?;
+    // Under its new epoch from the start: if this ends before the next commit, the store will be
+    // found whole, and nothing else would tell that it is not what it was.
+    let seen = Seen { sequence: export.sequence, epoch: known.epoch + 1 };
+    build_aside(files, options, rows, seen)?;
     if let Some(quarantine) = files.quarantine(options.quarantined_max)? {
         recovery = recovery.say(format!("what was there is kept in {}", quarantine.display()));
     }
@@ -156,14 +159,9 @@ pub(super) fn rewrite(files: &Files, options: &Options) -> (Option<Engine>, Reco
     }
 }
 
-fn build_aside(
-    files: &Files,
-    options: &Options,
-    rows: Entries,
-    known: Seen,
-) -> Result<(), Problem> {
+fn build_aside(files: &Files, options: &Options, rows: Entries, seen: Seen) -> Result<(), Problem> {
     let (folder, cache, sync) = (files.rebuilding(), options.cache_bytes, options.sync);
-    guarded(GUARD_LIMIT, move || engine::build(&folder, cache, sync, &rows, known))?
+    guarded(GUARD_LIMIT, move || engine::build(&folder, cache, sync, &rows, seen))?
 }
 
 fn guarded_open(files: &Files, options: &Options) -> Result<Engine, Problem> {
