@@ -8,6 +8,7 @@ use super::{Options, Recovery, RecoveryOutcome, State, StateError};
 
 mod damage;
 mod faults;
+mod power_cut;
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
