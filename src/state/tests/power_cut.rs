@@ -12,26 +12,28 @@ mod trace;
 
 use std::{
     collections::{BTreeMap, HashSet},
+    env,
     hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
     sync::{
         Mutex,
         mpsc::{SyncSender, sync_channel},
     },
     thread,
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
-use cut::{MODES, Mode, Random, Remains};
+use cut::{MODES, Mode};
 use disk::Disk;
 use recording::Recordings;
 use replay::Replay;
 use script::{Commits, DATA_DIR};
 use survival::{Job, Owed};
 
-use super::*;
+use super::remains::{Random, Remains, SEED, seed};
 
-/// With this the same cuts are drawn again, of the recordings that a failure keeps.
-const SEED: &str = "HOLDFAST_TEST_SEED";
+/// How many times as many states as usual are opened, for a long run.
+const TIMES: &str = "HOLDFAST_TEST_TIMES";
 /// Threads that open what is left.
 const WORKERS: usize = 4;
 /// States that wait to be opened.
@@ -40,14 +42,6 @@ const JOBS_MAX: usize = 4;
 const RECOVERIES: usize = 6;
 /// Of how many states one may be gone on with.
 const LEFT_ONE_IN: usize = 8;
-
-fn seed() -> u64 {
-    let given = std::env::var(SEED).ok().map(|text| text.parse().expect("a number as the seed"));
-    given.unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        now.unwrap().as_nanos() as u64
-    })
-}
 
 /// One process on a disk, from its first call to its last.
 struct Run<'a> {
@@ -64,6 +58,7 @@ struct Cutting<'a> {
     recordings: &'a Recordings,
     jobs: SyncSender<Job>,
     random: Random,
+    times: usize,
     seen: HashSet<u64>,
     modes: BTreeMap<Mode, u32>,
     /// A state now and then, for a second process to go on with.
@@ -97,7 +92,8 @@ impl Cutting<'_> {
     }
 
     fn cut(&mut self, run: &Run<'_>, call: usize, disk: &Disk, owed: &Owed) {
-        let states = run.percent / 100 + usize::from(self.random.below(100) < run.percent % 100);
+        let percent = run.percent * self.times;
+        let states = percent / 100 + usize::from(self.random.percent(percent % 100));
         for _ in 0..states {
             let mode = MODES[self.random.below(MODES.len())];
             let remains = cut::cut(disk, mode, &mut self.random);
@@ -129,6 +125,7 @@ fn cut_along(states_min: u32, story: impl FnOnce(&mut Cutting<'_>)) {
             recordings: &recordings,
             jobs,
             random: Random(seed),
+            times: env::var(TIMES).map_or(1, |times| times.parse().expect("a number of times")),
             seen: HashSet::new(),
             modes: BTreeMap::new(),
             left: Vec::new(),
@@ -144,7 +141,7 @@ fn cut_along(states_min: u32, story: impl FnOnce(&mut Cutting<'_>)) {
     for (outcome, count) in tallies.iter().flat_map(|tally| &tally.outcomes) {
         *outcomes.entry(outcome).or_default() += count;
     }
-    println!("{states} states opened in {:.1?}, {SEED}={seed}: {outcomes:?}", started.elapsed());
+    println!("{states} crash states in {:.1?}, {SEED}={seed}: {outcomes:?}", started.elapsed());
     modes.iter().for_each(|(mode, count)| println!("{count:>6} {mode}"));
     let failures: Vec<_> = tallies.into_iter().flat_map(|tally| tally.failures).collect();
     assert!(failures.is_empty(), "{}\n{SEED}={seed} {}", failures.join("\n"), recordings.keep());
@@ -184,7 +181,11 @@ fn a_power_cut_takes_nothing_while_sled_uses_its_segments_again() {
         let plan = "open commits 250 close open commits 150";
         let run = Run { commits: Commits::Bulky, ..mixed("bulky", plan, 12) };
         cutting.recordings.prepare("bulky", &Remains::default());
-        cutting.run(&run, Disk::new(), Owed::NOTHING);
+        let (disk, _) = cutting.run(&run, Disk::new(), Owed::NOTHING);
+        let remains = killed(&disk);
+        let db = remains.0[&Path::new(DATA_DIR).join("state/db")].as_ref().unwrap();
+        println!("{} bytes written into a file of {}", disk.written_bytes, db.len());
+        assert!(disk.written_bytes > 2 * db.len(), "sled had no need of its old segments");
     });
 }
 
@@ -214,12 +215,17 @@ fn a_power_cut_while_a_damaged_store_is_rebuilt_leaves_what_was_exported() {
         let plan = "open commits 20 close open commits 12";
         let (disk, _) = cutting.run(&mixed("sound", plan, 0), Disk::new(), Owed::NOTHING);
         let mut remains = killed(&disk);
-        let db = remains.0.get_mut(&Path::new(DATA_DIR).join("state/db")).unwrap();
+        let data_dir = Path::new(DATA_DIR);
+        let db = remains.0.get_mut(&data_dir.join("state/db")).unwrap();
         db.as_mut().unwrap().fill(0xA5);
         let owed = Owed { lower: 20, upper: 20, epoch: 1, damaged: true, grown: true };
-        cutting.recordings.prepare("rebuilt", &remains);
-        let run = mixed("rebuilt", "open commits 10 close", 150);
-        cutting.run(&run, Disk::of(&remains), owed);
+        for name in ["rebuilt", "rebuilt-unmarked"] {
+            cutting.recordings.prepare(name, &remains);
+            let run = mixed(name, "open commits 10 close", 150);
+            cutting.run(&run, Disk::of(&remains), owed.clone());
+            // Without its mark the store does not know that there were later commits.
+            remains.0.remove(&data_dir.join("state.mark"));
+        }
     });
 }
 

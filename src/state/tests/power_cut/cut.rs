@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::{self, File},
-    hash::Hash,
-    os::unix::fs::FileExt,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +10,7 @@ use super::{
     disk::{Disk, Id, Names, Node, ROOT, What, Write, put},
     script::DATA_DIR,
 };
+use crate::tests::remains::{Random, Remains};
 
 /// What the device writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -63,52 +61,6 @@ pub(super) const MODES: [Mode; 12] = {
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "content {:?}, names {:?}", self.content, self.names)
-    }
-}
-
-/// Splitmix64: the same numbers for the same seed.
-#[derive(Debug, Clone)]
-pub(super) struct Random(pub u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `end`, which must not be 0.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn percent(&mut self, chance: usize) -> bool {
-        self.below(100) < chance
-    }
-}
-
-/// Files by their paths; a folder has no content.
-#[derive(Debug, Clone, Default, Hash)]
-pub(super) struct Remains(pub BTreeMap<PathBuf, Option<Vec<u8>>>);
-
-impl Remains {
-    /// Puts it on the real disk, below a folder that is there.
-    pub(super) fn lay_out(&self, folder: &Path) {
-        for (path, content) in &self.0 {
-            let path = folder.join(path);
-            let Some(content) = content else {
-                fs::create_dir(path).unwrap();
-                continue;
-            };
-            let file = File::create(path).unwrap();
-            file.set_len(content.len() as u64).unwrap();
-            for (page, bytes) in content.chunks(PAGE_BYTES).enumerate() {
-                if bytes.iter().any(|byte| *byte != 0) {
-                    file.write_all_at(bytes, (page * PAGE_BYTES) as u64).unwrap();
-                }
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use super::cut::Remains;
+use crate::tests::remains::Remains;
 
 pub(super) type Id = usize;
 pub(super) const ROOT: Id = 0;
@@ -44,6 +44,8 @@ pub(super) type Names = BTreeMap<String, Id>;
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub nodes: Vec<Node>,
+    /// All that was ever written to its files.
+    pub written_bytes: usize,
     order: u64,
 }
 
@@ -79,7 +81,7 @@ pub(super) fn put(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
 impl Disk {
     /// Empty but for its root.
     pub(super) fn new() -> Self {
-        Self { nodes: vec![empty_folder()], order: 0 }
+        Self { nodes: vec![empty_folder()], written_bytes: 0, order: 0 }
     }
 
     /// A disk on which these files are, all of them durable.
@@ -139,6 +141,9 @@ impl Disk {
 
     pub(super) fn write(&mut self, file: Id, what: What) {
         self.order += 1;
+        if let What::Bytes { bytes, .. } = &what {
+            self.written_bytes += bytes.len();
+        }
         if let Node::File { pending, .. } = &mut self.nodes[file] {
             pending.push(Write { order: self.order, what });
         }
@@ -174,7 +179,7 @@ fn a_sync_covers_what_was_written_before_it_and_of_one_file_only() {
     disk.write(a, bytes(b"new"));
     disk.sync(a, until);
     disk.sync(ROOT, until);
-    let lost = super::cut::cut(&disk, super::cut::MODES[0], &mut super::cut::Random(1));
+    let lost = super::cut::cut(&disk, super::cut::MODES[0], &mut crate::tests::remains::Random(1));
     let content = |name: &str| lost.0[Path::new(name)].clone().unwrap();
     assert_eq!((content("a"), content("b")), (b"old".to_vec(), vec![]));
 }

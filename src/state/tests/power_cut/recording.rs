@@ -9,10 +9,10 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    cut::Remains,
     script::{Commits, FOLDER, NAME, NOTES, PLAN},
     trace::{self, Call},
 };
+use crate::tests::remains::{Remains, temporary_folder};
 
 /// The longest buffer that the store or sled writes in one call.
 const BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -28,13 +28,6 @@ const KEPT: &str = "HOLDFAST_TEST_RECORDINGS";
 pub(super) struct Recordings {
     folder: PathBuf,
     temporary: Option<TempDir>,
-}
-
-/// Where crash states are laid out, and opened: a thousand of them would wear a real disk.
-pub(super) fn temporary_folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let in_memory = memory.is_dir().then(|| TempDir::new_in(memory));
-    in_memory.and_then(Result::ok).unwrap_or_else(|| TempDir::new().unwrap())
 }
 
 impl Recordings {

@@ -15,10 +15,9 @@ use std::{
 
 use futures_util::future::join_all;
 
-use super::cut::Random;
 use crate::{
     Options, State, StateError,
-    tests::{block_on, options},
+    tests::{block_on, options, remains::Random},
 };
 
 /// The environment variables that tell the process what to do.

@@ -7,15 +7,14 @@ use std::{
     sync::{Mutex, mpsc::Receiver},
 };
 
-use super::{
-    cut::Remains,
-    recording::temporary_folder,
-    script::{self, Commits, DATA_DIR},
-};
+use super::script::{self, Commits, DATA_DIR};
 use crate::{
     RecoveryOutcome, State,
     opening::panic_text,
-    tests::{block_on, open},
+    tests::{
+        block_on, open,
+        remains::{Remains, temporary_folder},
+    },
 };
 
 /// A worker that found as many wrong states looks for no more.
