@@ -159,6 +159,13 @@ impl Engine {
         Ok(entries)
     }
 
+    /// Exports what the store shows now, which after a failed commit may be that commit.
+    pub(super) fn export_what_is_shown(&mut self, files: &Files) -> Result<Meta, Problem> {
+        self.meta = verify(&self.db)?;
+        self.export(files)?;
+        Ok(self.meta)
+    }
+
     /// Writes every row beside the store.
     pub(super) fn export(&self, files: &Files) -> Result<(), Problem> {
         let mut failed = None;
@@ -224,11 +231,8 @@ fn open_sled(folder: &Path, cache_bytes: u64) -> Result<(sled::Db, File), Proble
 
 /// sled takes a snapshot that it had not finished for its newest one, and refuses to open.
 fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        // There is no store yet, or something else in its place, which sled will say.
-        Err(_) => return Ok(()),
-    };
+    // There may be no store yet, or something else in its place, which sled will say.
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == UNFINISHED_SNAPSHOT) {

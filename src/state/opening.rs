@@ -16,7 +16,7 @@ use super::{
     files::{Files, remove_folder},
     mark::{self, Seen},
     recovery::{Recovery, RecoveryOutcome},
-    rows::{self, Entries, Joined},
+    rows::{self, Entries, Joined, Meta},
     store::Options,
 };
 
@@ -140,13 +140,25 @@ fn rebuild(
 
 /// Moves the content of a store whose file can no longer be believed to be on disk into a new
 /// one. (After a failed sync the kernel may show data that will never be written.)
-pub(super) fn rewrite(files: &Files, options: &Options) -> (Option<Engine>, Recovery) {
-    let moved = || -> Result<(Engine, Recovery), Problem> {
-        wait_for_lock(files)?;
-        let engine = guarded_open(files, options)?;
-        engine.export(files)?;
-        let meta = engine.meta();
-        dispose(engine);
+///
+/// The store is exported by the engine that still has it open: sled opening the file once more
+/// would write a snapshot upon what is not on disk. Without that engine there is no other way.
+/// If the disk does not take the export, the engine stays in `stranded`.
+pub(super) fn rewrite(
+    files: &Files,
+    options: &Options,
+    stranded: &mut Option<Engine>,
+) -> (Option<Engine>, Recovery) {
+    let mut moved = || -> Result<(Engine, Recovery), Problem> {
+        let meta = if let Some(engine) = stranded.take() {
+            export_stranded(engine, files, stranded)?
+        } else {
+            wait_for_lock(files)?;
+            let mut engine = guarded_open(files, options)?;
+            let meta = engine.export_what_is_shown(files)?;
+            dispose(engine);
+            meta
+        };
         let known = Seen { sequence: meta.sequence, epoch: meta.epoch };
         rebuild(files, options, known, "a sync failed")
     };
@@ -155,6 +167,25 @@ pub(super) fn rewrite(files: &Files, options: &Options) -> (Option<Engine>, Reco
         Err(problem) => {
             let line = format!("cannot be rewritten after a failed sync: {problem}");
             (None, Recovery::new(RecoveryOutcome::Unavailable).say(line))
+        }
+    }
+}
+
+fn export_stranded(
+    mut engine: Engine,
+    files: &Files,
+    stranded: &mut Option<Engine>,
+) -> Result<Meta, Problem> {
+    let exported = catch_unwind(AssertUnwindSafe(|| engine.export_what_is_shown(files)));
+    match exported {
+        Ok(Err(Problem::Io(error))) => {
+            *stranded = Some(engine);
+            Err(error.into())
+        }
+        // Either it is done, or sled itself has failed, and only opening it again is left.
+        outcome => {
+            dispose(engine);
+            outcome.unwrap_or_else(|panic| Err(Problem::Panicked(panic_text(&*panic))))
         }
     }
 }
