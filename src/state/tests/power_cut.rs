@@ -24,16 +24,18 @@ use std::{
 };
 
 use cut::{MODES, Mode};
-use disk::Disk;
+use disk::{Disk, ROOT};
 use recording::Recordings;
 use replay::Replay;
 use script::{Commits, DATA_DIR};
-use survival::{Job, Owed};
+use survival::{FAILED_SYNC, Job, Owed};
 
 use super::remains::{Random, Remains, SEED, seed};
 
 /// How many times as many states as usual are opened, for a long run.
 const TIMES: &str = "HOLDFAST_TEST_TIMES";
+/// What is synced at each commit, as the disk sees it.
+const DB: &str = "data/state/db";
 /// Threads that open what is left.
 const WORKERS: usize = 4;
 /// States that wait to be opened.
@@ -79,6 +81,10 @@ impl Cutting<'_> {
             let note = replay.step(call).unwrap_or_else(|error| panic!("{}: {error}", run.name));
             if let Some(note) = &note {
                 owed.take(note);
+                if note.starts_with(FAILED_SYNC) {
+                    let (.., db) = replay.disk.find(ROOT, DB).unwrap();
+                    replay.disk.forget_unsynced(db.expect("the file that was not synced"));
+                }
             }
             let synced = call.name.ends_with("sync") && call.result.is_some();
             if note.is_some() || synced || replay.disk.order() != before {
@@ -142,7 +148,9 @@ fn cut_along(states_min: u32, story: impl FnOnce(&mut Cutting<'_>)) {
         *outcomes.entry(outcome).or_default() += count;
     }
     println!("{states} crash states in {:.1?}, {SEED}={seed}: {outcomes:?}", started.elapsed());
-    modes.iter().for_each(|(mode, count)| println!("{count:>6} {mode}"));
+    for (mode, count) in &modes {
+        println!("{count:>6} {mode}");
+    }
     let failures: Vec<_> = tallies.into_iter().flat_map(|tally| tally.failures).collect();
     assert!(failures.is_empty(), "{}\n{SEED}={seed} {}", failures.join("\n"), recordings.keep());
     assert!(states >= states_min, "only {states} states");
@@ -183,7 +191,7 @@ fn a_power_cut_takes_nothing_while_sled_uses_its_segments_again() {
         cutting.recordings.prepare("bulky", &Remains::default());
         let (disk, _) = cutting.run(&run, Disk::new(), Owed::NOTHING);
         let remains = killed(&disk);
-        let db = remains.0[&Path::new(DATA_DIR).join("state/db")].as_ref().unwrap();
+        let db = remains.0[Path::new(DB)].as_ref().unwrap();
         println!("{} bytes written into a file of {}", disk.written_bytes, db.len());
         assert!(disk.written_bytes > 2 * db.len(), "sled had no need of its old segments");
     });
@@ -215,8 +223,7 @@ fn a_power_cut_while_a_damaged_store_is_rebuilt_leaves_what_was_exported() {
         let plan = "open commits 20 close open commits 12";
         let (disk, _) = cutting.run(&mixed("sound", plan, 0), Disk::new(), Owed::NOTHING);
         let mut remains = killed(&disk);
-        let data_dir = Path::new(DATA_DIR);
-        let db = remains.0.get_mut(&data_dir.join("state/db")).unwrap();
+        let db = remains.0.get_mut(Path::new(DB)).unwrap();
         db.as_mut().unwrap().fill(0xA5);
         let owed = Owed { lower: 20, upper: 20, epoch: 1, damaged: true, grown: true };
         for name in ["rebuilt", "rebuilt-unmarked"] {
@@ -224,7 +231,7 @@ fn a_power_cut_while_a_damaged_store_is_rebuilt_leaves_what_was_exported() {
             let run = mixed(name, "open commits 10 close", 150);
             cutting.run(&run, Disk::of(&remains), owed.clone());
             // Without its mark the store does not know that there were later commits.
-            remains.0.remove(&data_dir.join("state.mark"));
+            remains.0.remove(&Path::new(DATA_DIR).join("state.mark"));
         }
     });
 }

@@ -51,8 +51,8 @@ fn store(closed: bool) -> Remains {
 /// Damages one file, or two; gives back which.
 fn strike(remains: &mut Remains, random: &mut Random) -> (Vec<PathBuf>, String) {
     let mut struck = Vec::new();
-    let mut said = String::new();
-    for _ in 0..1 + random.below(2) * random.below(2) {
+    let mut said = Vec::new();
+    for _ in 0..=random.below(2) * random.below(2) {
         let with_content = remains.0.iter().filter(|(_, content)| content.is_some());
         let paths: Vec<_> = with_content.map(|(path, _)| path.clone()).collect();
         // Most of what there is to be damaged is in these two.
@@ -83,7 +83,7 @@ fn strike(remains: &mut Remains, random: &mut Random) -> (Vec<PathBuf>, String) 
                 "filled"
             }
             4 => {
-                stretch.iter_mut().for_each(|byte| *byte = random.next() as u8);
+                stretch.fill_with(|| random.next() as u8);
                 "overwritten at random"
             }
             5 => {
@@ -95,10 +95,10 @@ fn strike(remains: &mut Remains, random: &mut Random) -> (Vec<PathBuf>, String) 
                 "taken out"
             }
         };
-        said += &format!("{} {kind} at {at}..{end} of {used}; ", path.display());
+        said.push(format!("{} {kind} at {at}..{end} of {used}", path.display()));
         struck.push(path);
     }
-    (struck, said)
+    (struck, said.join(", "))
 }
 
 /// Opens a damaged store and holds it to every promise.

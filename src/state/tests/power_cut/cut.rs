@@ -157,11 +157,10 @@ impl Cut<'_> {
     fn settle(&self, content: &mut Vec<u8>, pending: &[Write], random: &mut Random) {
         for write in pending {
             match self.mode.content {
-                Fate::Lost => {}
                 Fate::Kept => write.apply(content),
                 Fate::Prefix if write.order < self.content => write.apply(content),
                 Fate::Prefix if write.order == self.content => tear(content, write, random),
-                Fate::Prefix => {}
+                Fate::Prefix | Fate::Lost => {}
                 Fate::Sectors => self.scatter(content, write, SECTOR_BYTES, random),
                 Fate::Pages => self.scatter(content, write, PAGE_BYTES, random),
             }

@@ -149,6 +149,13 @@ impl Disk {
         }
     }
 
+    /// After a sync that failed the kernel takes what it could not write for written.
+    pub(super) fn forget_unsynced(&mut self, file: Id) {
+        if let Node::File { pending, .. } = &mut self.nodes[file] {
+            pending.clear();
+        }
+    }
+
     /// Makes durable what was done to one file, or to the names of one folder, up to `order`.
     pub(super) fn sync(&mut self, id: Id, order: u64) {
         match &mut self.nodes[id] {

@@ -75,33 +75,33 @@ impl Recordings {
         let log = self.log(name);
         if !log.exists() {
             fs::create_dir_all(self.folder.join(name)).unwrap();
-            self.record(&log, &self.folder.join(at), &format!("{commits:?}: {plan}"));
+            record(&log, &self.folder.join(at), &format!("{commits:?}: {plan}"));
         }
         let calls = trace::parse(&fs::read_to_string(log).unwrap());
         calls.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
+}
 
-    fn record(&self, log: &Path, folder: &Path, plan: &str) {
-        let unfinished = log.with_extension("unfinished");
-        let output = Command::new("strace")
-            .args(["-f", "-y", "-xx", "-s", &BUFFER_BYTES_MAX.to_string(), "-e", NOT_TRACED, "-o"])
-            .arg(&unfinished)
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", NAME, "--ignored", "--nocapture", "--test-threads=1"])
-            .env(PLAN, plan)
-            .env(FOLDER, folder)
-            .output();
-        let output = output.unwrap_or_else(|error| {
-            panic!("power cuts are recorded with strace, which does not start: {error}; install it")
-        });
-        assert!(
-            output.status.success(),
-            "strace {plan:?} ended with {}. If it says that ptrace is not permitted, give this \
-             machine or container that right (CAP_SYS_PTRACE).\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr),
-            String::from_utf8_lossy(&output.stdout),
-        );
-        fs::rename(unfinished, log).unwrap();
-    }
+fn record(log: &Path, folder: &Path, plan: &str) {
+    let unfinished = log.with_extension("unfinished");
+    let output = Command::new("strace")
+        .args(["-f", "-y", "-xx", "-s", &BUFFER_BYTES_MAX.to_string(), "-e", NOT_TRACED, "-o"])
+        .arg(&unfinished)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", NAME, "--ignored", "--nocapture", "--test-threads=1"])
+        .env(PLAN, plan)
+        .env(FOLDER, folder)
+        .output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("power cuts are recorded with strace, which does not start: {error}; install it")
+    });
+    assert!(
+        output.status.success(),
+        "strace {plan:?} ended with {}. If it says that ptrace is not permitted, give this \
+         machine or container that right (CAP_SYS_PTRACE).\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
+    );
+    fs::rename(unfinished, log).unwrap();
 }

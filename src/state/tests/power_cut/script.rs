@@ -9,12 +9,16 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::future::join_all;
 
+use super::survival::FAILED_SYNC;
 use crate::{
     Options, State, StateError,
     tests::{block_on, options, remains::Random},
@@ -56,13 +60,12 @@ impl Commits {
         };
         let key = |of: u64| (of % 13).to_be_bytes().to_vec();
         let mut changes = match (self, number % 6) {
-            (Self::Mixed, 0) => vec![("a", key(number - 1), None)],
+            (_, 0) => vec![("a", key(number - 1), None)],
             (Self::Mixed, 3) => {
                 vec![("a", key(number - 1), None), ("b", key(number), Some(value(number % 90)))]
             }
             (Self::Mixed, 5) if number % 4 == 1 => vec![("b", b"long".into(), Some(value(9_000)))],
             (Self::Mixed, _) => vec![("a", key(number), Some(value(number * 7 % 300)))],
-            (Self::Bulky, 0) => vec![("a", key(number - 1), None)],
             (Self::Bulky, _) => vec![("a", key(number), Some(value(4_000 + number * 37 % 9_000)))],
         };
         changes.push(("position", vec![], Some(number.to_le_bytes().to_vec())));
@@ -130,43 +133,48 @@ const NEVER_COMES: u8 = 2;
 fn sync(file: &File) -> io::Result<()> {
     match SYNC.load(Ordering::SeqCst) {
         WORKS => file.sync_data(),
-        FAILS => Err(io::Error::from_raw_os_error(5)),
+        FAILS => {
+            note(FAILED_SYNC, 0);
+            Err(io::Error::from_raw_os_error(5))
+        }
         // The process is killed between sled's write and the sync.
         _ => std::process::exit(0),
     }
 }
 
+static WRITTEN_NOTES: OnceLock<File> = OnceLock::new();
+
+fn note(what: &str, number: u64) {
+    let mut notes = WRITTEN_NOTES.get().unwrap();
+    notes.write_all(format!("{what} {number}").as_bytes()).unwrap();
+}
+
 struct Process {
     commits: Commits,
     data_dir: PathBuf,
-    notes: File,
     state: Option<State>,
     next: u64,
 }
 
 impl Process {
-    fn note(&mut self, what: &str, number: u64) {
-        self.notes.write_all(format!("{what} {number}").as_bytes()).unwrap();
-    }
-
     async fn open(&mut self, options: Options) {
         let (state, recovery) = State::open(&self.data_dir, Options { sync, ..options });
         println!("opened: {recovery}");
         let position = position(&content(&state).await.unwrap());
         let epoch = state.epoch().await.unwrap();
-        self.note("found", position);
-        self.note("epoch", epoch);
+        note("found", position);
+        note("epoch", epoch);
         self.next = position + 1;
         self.state = Some(state);
     }
 
     async fn commit(&mut self) {
         let state = self.state.clone().unwrap();
-        self.note("begin", self.next);
+        note("begin", self.next);
         for _ in 0..RETRIES_MAX {
             match self.commits.commit(&state, self.next).await {
                 Ok(()) => {
-                    self.note("done", self.next);
+                    note("done", self.next);
                     self.next += 1;
                     return;
                 }
@@ -182,10 +190,10 @@ impl Process {
     async fn commit_together(&mut self, count: u64) {
         let state = self.state.clone().unwrap();
         let end = self.next + count;
-        self.note("begin", end - 1);
+        note("begin", end - 1);
         let outcomes = join_all((self.next..end).map(|n| self.commits.commit(&state, n))).await;
         assert!(outcomes.iter().all(Result::is_ok));
-        self.note("done", end - 1);
+        note("done", end - 1);
         self.next = end;
     }
 
@@ -208,10 +216,7 @@ impl Process {
                     self.commit_together(count).await;
                 }
                 "close" => self.state.take().unwrap().close().await,
-                "fail-sync" => {
-                    self.note("failing", 0);
-                    SYNC.store(FAILS, Ordering::SeqCst);
-                }
+                "fail-sync" => SYNC.store(FAILS, Ordering::SeqCst),
                 "killed-before-sync" => SYNC.store(NEVER_COMES, Ordering::SeqCst),
                 other => panic!("{other} is no step of a plan"),
             }
@@ -228,10 +233,11 @@ fn the_process_under_strace() {
     };
     let folder = Path::new(&folder);
     let (commits, plan) = plan.split_once(": ").unwrap();
+    let notes = OpenOptions::new().create(true).append(true).open(folder.join(NOTES)).unwrap();
+    WRITTEN_NOTES.set(notes).unwrap();
     let mut process = Process {
         commits: if commits == "Bulky" { Commits::Bulky } else { Commits::Mixed },
         data_dir: folder.join("root").join(DATA_DIR),
-        notes: OpenOptions::new().create(true).append(true).open(folder.join(NOTES)).unwrap(),
         state: None,
         next: 1,
     };

@@ -22,6 +22,9 @@ const FAILURES_MAX: usize = 4;
 /// No plan commits more.
 const COMMITS_MAX: u64 = 1_000;
 
+/// The note of a sync that failed.
+pub(super) const FAILED_SYNC: &str = "failed-sync";
+
 /// What the process was told by the store so far, or is being told now.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Owed {
@@ -55,7 +58,7 @@ impl Owed {
                 self.epoch = number;
                 (self.damaged, self.grown) = (false, false);
             }
-            "failing" => self.damaged = true,
+            FAILED_SYNC => self.damaged = true,
             other => panic!("{other} is no note"),
         }
     }

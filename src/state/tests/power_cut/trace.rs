@@ -113,7 +113,7 @@ impl Call {
 
 /// What strace makes of a path or buffer.
 pub(super) fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
+    text.bytes().flat_map(|byte| format!("\\x{byte:02x}").into_bytes()).map(char::from).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
