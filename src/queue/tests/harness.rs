@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Clock, Condition, Counts, Environment, Ledger, NewRecord, OnFull, Record, Recovery, Stamp,
-    StreamId, StreamOptions,
+    Chunk, Clock, Condition, Counts, Environment, Ledger, NewRecord, OnFull, ReadError, Record,
+    Recovery, Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
     inspect,
     open::{Opened, open_streams},
@@ -156,19 +156,31 @@ impl Harness {
         self.read_from(0)
     }
 
-    pub(super) fn read_from(&self, mut from: u64) -> Vec<Record> {
+    pub(super) fn read_from(&self, from: u64) -> Vec<Record> {
+        self.try_read_from(from).expect("the disk can be read")
+    }
+
+    pub(super) fn try_read_from(&self, mut from: u64) -> Result<Vec<Record>, ReadError> {
         let mut records = Vec::new();
         loop {
-            let limits = Limits { records_max: 7, bytes_max: 10_000 };
-            let chunk = reader::read(self.shared(), from, limits).expect("the disk can be read");
+            let chunk = self.read_chunk(from, 7, 10_000)?;
             assert!(chunk.next >= from, "reading goes forward");
             if chunk.records.is_empty() {
                 assert_eq!(chunk.next, self.shared().state().next, "empty only at the end");
-                return records;
+                return Ok(records);
             }
             from = chunk.next;
             records.extend(chunk.records);
         }
+    }
+
+    pub(super) fn read_chunk(
+        &self,
+        from: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Chunk, ReadError> {
+        reader::read(self.shared(), from, Limits { records_max, bytes_max })
     }
 
     pub(super) fn ledger(&self) -> Ledger {

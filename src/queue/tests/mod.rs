@@ -5,4 +5,6 @@ mod faults;
 mod handle;
 mod harness;
 mod model;
+mod power_cuts;
 mod retention;
+mod seeds;
