@@ -204,10 +204,7 @@ impl Harness {
 
     /// The ledger balances, in memory and on disk, and what it calls queued can be read.
     pub(super) fn check(&self) -> Vec<Record> {
-        let records = self.read_all();
-        let ledger = self.ledger();
-        assert!(ledger.balances(), "{ledger:#?}");
-        assert_eq!(ledger.streams[0].total.queued as usize, records.len(), "{ledger:#?}");
+        let (records, ledger) = (self.check_the_sums(), self.ledger());
         let mut queued = std::collections::BTreeMap::<_, u64>::new();
         for record in &records {
             *queued.entry(record.source.to_string()).or_default() += 1;
@@ -216,6 +213,16 @@ impl Harness {
             let there = queued.get(&line.source).copied().unwrap_or(0);
             assert_eq!(line.counts.queued, there, "{}: {ledger:#?}", line.source);
         }
+        records
+    }
+
+    /// The same where damage has left nothing that says whose records were lost, so that each
+    /// source's sum is right and only the guess, at whose they were, need not be.
+    pub(super) fn check_the_sums(&self) -> Vec<Record> {
+        let records = self.read_all();
+        let ledger = self.ledger();
+        assert!(ledger.balances(), "{ledger:#?}");
+        assert_eq!(ledger.streams[0].total.queued as usize, records.len(), "{ledger:#?}");
         let on_disk = inspect::inspect_on(&self.disk, &root()).unwrap();
         assert!(on_disk.balances(), "on disk: {on_disk:#?}");
         records

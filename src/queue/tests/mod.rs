@@ -5,6 +5,8 @@ mod faults;
 mod handle;
 mod harness;
 mod model;
+mod patient;
 mod power_cuts;
+mod random_damage;
 mod retention;
 mod seeds;

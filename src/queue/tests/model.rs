@@ -7,7 +7,10 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::harness::{Chance, Harness, SMALL, STREAM, root};
+use super::{
+    harness::{Chance, Harness, SMALL, STREAM, root},
+    patient::{Original, Patient},
+};
 use crate::{
     OnFull, Record, StreamOptions,
     disk::simulated::{Loss, SimulatedDisk},
@@ -185,6 +188,16 @@ impl Model {
         self.crashed = true;
         let ballast = self.queue.disk.content(&root().join(STREAM).join("ballast"));
         assert_eq!(ballast.len() as u64, BALLAST_BYTES, "the reserve is there");
+    }
+
+    /// Ends the process; what it leaves is to be damaged.
+    pub(super) fn into_patient(mut self) -> Patient {
+        self.queue.kill();
+        let originals = self.known.iter().map(|(sequence, number)| {
+            let (source, payload) = self.submitted[*number].clone();
+            (*sequence, Original { source, payload })
+        });
+        Patient::new(self.queue.disk.duplicate(), originals.collect())
     }
 
     /// The number of the submission that a record is; it must be one, byte for byte.

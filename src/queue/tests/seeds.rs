@@ -109,11 +109,6 @@ impl Tally {
     pub(super) fn of(&self, front: &str) -> u64 {
         self.0.iter().filter(|(what, _)| what.starts_with(front)).map(|(_, count)| count).sum()
     }
-
-    /// The names that begin so.
-    pub(super) fn names(&self, front: &str) -> Vec<&str> {
-        self.0.keys().map(String::as_str).filter(|what| what.starts_with(front)).collect()
-    }
 }
 
 impl fmt::Display for Tally {
