@@ -4,6 +4,7 @@ mod damage;
 mod faults;
 mod handle;
 mod harness;
+mod io_errors;
 mod model;
 mod patient;
 mod power_cuts;

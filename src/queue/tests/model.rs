@@ -12,7 +12,7 @@ use super::{
     patient::{Original, Patient},
 };
 use crate::{
-    OnFull, Record, StreamOptions,
+    AppendError, Condition, OnFull, Record, StreamOptions,
     disk::simulated::{Loss, SimulatedDisk},
     store::BALLAST_BYTES,
 };
@@ -56,6 +56,8 @@ pub(super) struct Model {
     undecided: u64,
     /// Whether acknowledgements may have been forgotten since the last check.
     crashed: bool,
+    /// Why the last record that was appended was not taken in.
+    pub(super) last_refusal: Option<AppendError>,
 }
 
 impl Model {
@@ -80,6 +82,7 @@ impl Model {
             dropped: 0,
             undecided: 0,
             crashed: false,
+            last_refusal: None,
         }
     }
 
@@ -94,6 +97,8 @@ impl Model {
         let records = records.map(|(source, text)| self.queue.record(source, text.as_str()));
         let outcomes = self.queue.append(records.collect());
         assert_eq!(outcomes.len(), batch.len());
+        self.last_refusal = outcomes.last().and_then(|outcome| outcome.err());
+        self.check_the_condition();
         for (number, outcome) in (first..).zip(outcomes) {
             match outcome {
                 Ok(Some(sequence)) => {
@@ -103,6 +108,37 @@ impl Model {
                 Ok(None) => self.dropped += 1,
                 Err(_) => self.undecided += 1,
             }
+        }
+    }
+
+    /// Health says why records are refused, or why the cursor is not written.
+    fn check_the_condition(&self) {
+        let condition = self.queue.condition();
+        match self.last_refusal {
+            Some(AppendError::StreamFull) => {
+                assert!(matches!(condition, Condition::Full | Condition::CursorFailing(_)));
+            }
+            Some(AppendError::StorageFailed) => {
+                assert!(!matches!(condition, Condition::Healthy | Condition::Full));
+            }
+            Some(AppendError::Closed) => panic!("the queue is open"),
+            None => {}
+        }
+    }
+
+    fn tend(&mut self) {
+        self.queue.tend();
+        if self.queue.shared().state().changes > 0 {
+            assert!(matches!(self.queue.condition(), Condition::CursorFailing(_)));
+        }
+    }
+
+    /// After a restart all is as it was, where the disk did what it was told.
+    fn check_the_restart(&mut self) {
+        if self.queue.disk.struck().is_none() {
+            assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
+        } else {
+            self.crashed = true;
         }
     }
 
@@ -132,21 +168,17 @@ impl Model {
             Action::Acknowledge { spare, at_most } => self.acknowledge(*spare, *at_most),
             Action::Peek(records_max, bytes_max) => self.peek(*records_max, *bytes_max),
             Action::Wait(millis) => self.queue.clock.advance(Duration::from_millis(*millis)),
-            Action::Tend => self.queue.tend(),
+            Action::Tend => self.tend(),
             Action::CloseAndOpen => {
                 self.queue.close();
                 self.queue.open();
-                if !self.queue.disk.power_is_off() {
-                    assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
-                }
+                self.check_the_restart();
             }
             Action::KillAndOpen => {
                 self.queue.kill();
                 self.queue.open();
                 self.crashed = true;
-                if !self.queue.disk.power_is_off() {
-                    assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
-                }
+                self.check_the_restart();
             }
             Action::PowerCut(loss, seed) => self.power_cut(*loss, *seed),
             Action::CutDuring(loss, seed, after, batch) => {

@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Four segments of the shortest kind, so that streams fill up and segments are used again.
-const LIMIT: u64 = 64 * 1024;
+pub(super) const LIMIT: u64 = 64 * 1024;
 const AGE_MAX: Duration = Duration::from_mins(1);
-const POLICIES: [OnFull; 3] = [OnFull::DropOldest, OnFull::DropNewest, OnFull::Reject];
+pub(super) const POLICIES: [OnFull; 3] = [OnFull::DropOldest, OnFull::DropNewest, OnFull::Reject];
 const LOSSES: [Loss; 3] = [Loss::Everything, Loss::KeepPrefix, Loss::KeepSectors];
 /// What the whole of this file must come to.
 const CUTS_MIN: u64 = 10_000;
@@ -27,7 +27,7 @@ const STORIES: u64 = 1_000;
 const ACTIONS: usize = 16;
 
 /// The kind of file an operation was about, and the operation.
-fn kind((op, path): &(Op, PathBuf)) -> String {
+pub(super) fn kind((op, path): &(Op, PathBuf)) -> String {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let file = match Path::new(&name).extension().and_then(|extension| extension.to_str()) {
         Some("seg") => "segment",
