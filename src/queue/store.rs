@@ -347,7 +347,12 @@ impl Store {
 
     /// The regular work: the cursor, what can be given back, the ballast.
     pub(super) fn tend(&mut self, shared: &Shared, keep: Option<SegmentName>) -> io::Result<()> {
-        if shared.state().changes > 0 {
+        let due = {
+            let state = shared.state();
+            // A cursor that failed is tried again even if nothing new is to be said.
+            state.changes > 0 || matches!(state.condition, Condition::CursorFailing(_))
+        };
+        if due {
             self.persist(shared)?;
         }
         let last = shared.state().segments.back().map(|segment| segment.name);
