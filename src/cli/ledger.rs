@@ -24,10 +24,10 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
         }
     };
     let dir = loaded.config.queue_dir();
-    let ledger = match queue::inspect(&dir) {
+    let ledger = match queue::Folder::new(&dir).ledger() {
         Ok(ledger) => ledger,
         Err(error) => {
-            eprintln!("holdfast ledger: {}: {error}", dir.display());
+            eprintln!("holdfast ledger: {error}");
             return Exit::Failure;
         }
     };

@@ -131,7 +131,10 @@ pub use clock::Clock;
 pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk};
 pub use health::{Condition, Health, StreamHealth};
-pub use inspect::{InspectError, Report, inspect, verify};
+pub use inspect::{
+    Folder, InspectError, OtherFile, Purpose, Records, Report, SegmentFile, Stored, StreamFiles,
+    StreamOverview,
+};
 pub use ledger::{Counts, Ledger, Refusal, SourceLedger, StreamLedger};
 pub use open::{Environment, OpenError};
 pub use options::{OnFull, Options, StreamOptions};

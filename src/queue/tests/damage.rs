@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::harness::{Chance, Harness, SMALL, sequences};
 use crate::{
-    OnFull, Record, StreamOptions,
+    Folder, OnFull, Record, StreamOptions,
     disk::{Disk as _, simulated::SimulatedDisk},
-    inspect,
 };
 
 /// A small queue, some of it acknowledged, some acknowledged out of order, with a rotation.
@@ -44,7 +43,7 @@ fn reopened(disk: SimulatedDisk) -> Harness {
 /// Opens a damaged copy and checks everything that must hold whatever the damage was. Returns
 /// how many of the records that were queued are gone.
 fn examine(disk: SimulatedDisk, before: &[Record], what: &str) -> usize {
-    let verified = inspect::verify_on(&disk, &super::harness::root()).unwrap();
+    let verified = Folder::on(std::sync::Arc::new(disk.clone()), &super::harness::root()).verify().unwrap();
     let mut queue = reopened(disk);
     let records = queue.check();
     let mut lost = before.len();

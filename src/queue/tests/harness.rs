@@ -12,10 +12,9 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Clock, Condition, Counts, Environment, Ledger, NewRecord, OnFull, Record, Recovery, Stamp,
+    Clock, Condition, Counts, Environment, Folder, Ledger, NewRecord, OnFull, Record, Recovery, Stamp,
     StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
-    inspect,
     open::{Opened, open_streams},
     reader::{self, Limits},
     state::Shared,
@@ -88,7 +87,12 @@ impl Harness {
         harness
     }
 
-    fn environment(&self) -> Environment {
+    /// The folder, for looking into it.
+    pub(super) fn folder(&self) -> Folder {
+        Folder::on(Arc::new(self.disk.clone()), &root())
+    }
+
+    pub(super) fn environment(&self) -> Environment {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         Environment { disk: Arc::new(self.disk.clone()), clock }
     }
@@ -204,7 +208,7 @@ impl Harness {
             let there = queued.get(&line.source).copied().unwrap_or(0);
             assert_eq!(line.counts.queued, there, "{}: {ledger:#?}", line.source);
         }
-        let on_disk = inspect::inspect_on(&self.disk, &root()).unwrap();
+        let on_disk = self.folder().ledger().unwrap();
         assert!(on_disk.balances(), "on disk: {on_disk:#?}");
         records
     }
