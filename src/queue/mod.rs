@@ -24,6 +24,7 @@
 //!
 //! ```text
 //! <dir>/lock                          held (flock) while a gateway has the queue open
+//! <dir>/imports                       what was taken over from other queues (see `import`)
 //! <dir>/<stream>/<base>-<id>.seg      segment: base in 20 decimal digits, id in 16 hexadecimal
 //! <dir>/<stream>/<id>.spare           retired segment, or one about to begin; content void
 //! <dir>/<stream>/cursor.0, cursor.1   the two slots of the cursor
@@ -104,6 +105,7 @@ mod disk;
 mod frame;
 mod handed;
 mod health;
+mod import;
 mod inbox;
 mod inspect;
 mod ledger;
@@ -114,6 +116,7 @@ mod queue;
 mod reader;
 mod record;
 mod recovery;
+mod repair;
 mod retention;
 mod scan;
 mod segment;
@@ -131,6 +134,7 @@ pub use clock::Clock;
 pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk};
 pub use health::{Condition, Health, StreamHealth};
+pub use import::{Import, ImportError, Imported, Origin};
 pub use inspect::{
     Folder, InspectError, OtherFile, Purpose, Records, Report, SegmentFile, Stored, StreamFiles,
     StreamOverview,
@@ -142,4 +146,5 @@ pub use queue::{AppendError, Queue};
 pub use reader::{Chunk, ReadError};
 pub use record::{NewRecord, Record, Stamp};
 pub use recovery::Recovery;
+pub use repair::{RepairError, Repaired, removable, repair};
 pub use stream::{Stream, StreamId};

@@ -86,11 +86,20 @@ impl Folder {
         self.files_of(stream).map_err(|source| self.failed(source))
     }
 
+    /// The files of a stream that hold nothing needed.
+    pub(crate) fn dead_files(&self, stream: &str) -> Result<Vec<String>, InspectError> {
+        let found = self.assess(stream).map_err(|source| self.failed(source))?;
+        Ok(found.dead)
+    }
+
     fn files_of(&self, stream: &str) -> io::Result<StreamFiles> {
         let found = self.assess(stream)?;
         let mut files = StreamFiles::default();
         for part in parts(&found) {
-            if let Some(file) = self.segment_file(stream, part, &found.settled)? {
+            if let Some(mut file) = self.segment_file(stream, part, &found.settled)? {
+                // What the assessment itself found is settled by it.
+                let known = found.report.damage.iter().filter(|one| one.file == file.file);
+                file.damaged += known.map(|one| one.sequences.end - one.sequences.start).sum::<u64>();
                 files.segments.push(file);
             }
         }

@@ -11,8 +11,6 @@ mod folder;
 mod ledger;
 mod overview;
 mod records;
-#[cfg(test)]
-mod tests;
 mod verify;
 
 pub use files::{OtherFile, Purpose, SegmentFile, StreamFiles};
