@@ -1,6 +1,6 @@
 //! The import itself.
 
-use std::{collections::BTreeMap, io, mem, path::PathBuf, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, mem, path::Path, path::PathBuf, sync::Arc};
 
 use thiserror::Error;
 
@@ -149,9 +149,8 @@ impl Import {
 
     /// Whether a record would be too old to be sent at once.
     pub fn is_expired(&self, stream: &str, stamp: &Stamp) -> bool {
-        self.stream(stream).is_ok_and(|shared| {
-            is_expired(stamp, &shared.clock.now(), shared.options.age_max)
-        })
+        self.stream(stream)
+            .is_ok_and(|shared| is_expired(stamp, &shared.clock.now(), shared.options.age_max))
     }
 
     /// The bytes that the stream's limit leaves.
@@ -221,27 +220,24 @@ impl Import {
         let records = mem::take(&mut self.batch);
         self.batch_bytes = 0;
         let outcomes = self.opened.committer.commit(&[&records]).pop().unwrap_or_default();
-        let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-        if let Some(error) = failed {
+        let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err()).copied();
+        if failed == Some(AppendError::StreamFull) {
             // What of it is on disk is seen when the queue is opened next.
-            return Err(self.stopped(*error, &pending.stream));
+            return Err(ImportError::Full { stream: pending.stream });
         }
-        for (_, origin) in pending.records() {
+        for ((_, origin), _) in pending.records().zip(&outcomes).filter(|(_, one)| one.is_ok()) {
             self.journal.take(&pending.stream, origin);
         }
         self.journal.pending = None;
+        if let Some(error) = failed {
+            // After a failed sync nobody knows what stays: what may come twice is better than
+            // what may be lost.
+            self.write_journal()?;
+            let path = self.dir.join(&pending.stream);
+            return Err(ImportError::Write { path, source: io::Error::other(error) });
+        }
         *self.imported.taken.entry(pending.stream).or_default() += records.len() as u64;
         Ok(())
-    }
-
-    fn stopped(&self, error: AppendError, stream: &str) -> ImportError {
-        match error {
-            AppendError::StreamFull => ImportError::Full { stream: stream.to_owned() },
-            AppendError::StorageFailed | AppendError::Closed => ImportError::Write {
-                path: self.dir.join(stream),
-                source: io::Error::other(error),
-            },
-        }
     }
 
     fn write_journal(&self) -> Result<(), ImportError> {

@@ -107,8 +107,7 @@ impl Journal {
 
     fn take_range(&mut self, stream: &str, segment: u64, sequences: Range<u64>) {
         let mut known = self.taken.iter_mut().rev();
-        if let Some(taken) =
-            known.find(|taken| taken.segment == segment && taken.stream == stream)
+        if let Some(taken) = known.find(|taken| taken.segment == segment && taken.stream == stream)
         {
             taken.sequences.insert_range(sequences);
             return;

@@ -9,6 +9,8 @@
 //! gets here. If the import is broken off by a crash or a power cut, the next opening of the
 //! queue, by whomever, sees which of those sequences hold an intact record, and writes that down
 //! before anything else is appended. So no record is taken over twice and none is passed over.
+//! One exception: of a batch whose sync failed, nobody can say what will stay on the disk; it is
+//! taken again, and what of it stayed after all is then there twice.
 //!
 //! The file is text, replaced as a whole by renaming:
 //!

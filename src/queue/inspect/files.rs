@@ -9,8 +9,7 @@ use super::{
     folder::{Part, Sight, parts},
 };
 use crate::{
-    Stamp,
-    quarantine,
+    Stamp, quarantine,
     recovery::SPARE_SUFFIX,
     segment::{self, SegmentName},
     settled::Settled,
@@ -99,7 +98,8 @@ impl Folder {
             if let Some(mut file) = self.segment_file(stream, part, &found.settled)? {
                 // What the assessment itself found is settled by it.
                 let known = found.report.damage.iter().filter(|one| one.file == file.file);
-                file.damaged += known.map(|one| one.sequences.end - one.sequences.start).sum::<u64>();
+                file.damaged +=
+                    known.map(|one| one.sequences.end - one.sequences.start).sum::<u64>();
                 files.segments.push(file);
             }
         }

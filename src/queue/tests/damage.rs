@@ -43,7 +43,8 @@ fn reopened(disk: SimulatedDisk) -> Harness {
 /// Opens a damaged copy and checks everything that must hold whatever the damage was. Returns
 /// how many of the records that were queued are gone.
 fn examine(disk: SimulatedDisk, before: &[Record], what: &str) -> usize {
-    let verified = Folder::on(std::sync::Arc::new(disk.clone()), &super::harness::root()).verify().unwrap();
+    let verified =
+        Folder::on(std::sync::Arc::new(disk.clone()), &super::harness::root()).verify().unwrap();
     let mut queue = reopened(disk);
     let records = queue.check();
     let mut lost = before.len();

@@ -5,9 +5,7 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 
 use super::harness::ManualClock;
-use crate::{
-    Environment, Folder, NewRecord, OpenError, Options, Queue, Stamp, StreamOptions, 
-};
+use crate::{Environment, Folder, NewRecord, OpenError, Options, Queue, Stamp, StreamOptions};
 
 fn options(names: &[&str]) -> Options {
     Options {

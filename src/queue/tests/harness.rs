@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Clock, Condition, Counts, Environment, Folder, Ledger, NewRecord, OnFull, Record, Recovery, Stamp,
-    StreamId, StreamOptions,
+    Clock, Condition, Counts, Environment, Folder, Ledger, NewRecord, OnFull, Record, Recovery,
+    Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
     open::{Opened, open_streams},
     reader::{self, Limits},
