@@ -62,7 +62,7 @@ pub struct Folder {
 /// What a look at one segment brought.
 #[derive(Debug)]
 pub(super) enum Sight {
-    Seen(Survey),
+    Seen(Box<Survey>),
     /// A running gateway has given it back since the stream was assessed: all of it is settled.
     Gone,
     Unreadable(io::Error),
@@ -180,7 +180,7 @@ impl Folder {
         // After the reading, in which the file may have been given a new life.
         match segment::open(&*self.disk, &dir, part.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Sight::Gone),
-            _ => Ok(Sight::Seen(survey)),
+            _ => Ok(Sight::Seen(Box::new(survey))),
         }
     }
 }

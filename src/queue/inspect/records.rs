@@ -34,7 +34,7 @@ pub struct Records {
     settled: Settled,
     from: u64,
     settled_too: bool,
-    here: Option<(Part, Survey, usize)>,
+    here: Option<(Part, Box<Survey>, usize)>,
     damaged: u64,
 }
 

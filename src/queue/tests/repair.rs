@@ -1,6 +1,6 @@
 //! Repair: puts right what is wrong, says what it did, and leaves what is intact.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::harness::{Harness, SMALL, STREAM, root, sequences};
 use crate::{OnFull, OpenError, RepairError, Repaired, disk::Disk as _, removable, repair};
@@ -28,7 +28,7 @@ fn segments(queue: &Harness) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).collect()
 }
 
-fn flip(queue: &Harness, path: &PathBuf, at: usize) {
+fn flip(queue: &Harness, path: &Path, at: usize) {
     let mut content = queue.disk.content(path);
     content[at] ^= 0x41;
     queue.disk.set_content(path, &content);
