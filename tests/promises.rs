@@ -14,6 +14,7 @@ mod doors;
 mod full_disk;
 mod local_side;
 mod memory;
+mod queue_tools;
 mod refused_certificate;
 mod shipped_files;
 mod support_itself;

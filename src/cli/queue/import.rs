@@ -83,7 +83,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<Exit, Stopped> {
 fn refuse_itself(args: &ImportArgs, dir: &Path) -> Result<(), Stopped> {
     let real = |path: &Path| fs::canonicalize(path).ok();
     match args.from_dir.as_deref().and_then(real) {
-        Some(from) if real(dir) == Some(from) => {
+        from @ Some(_) if from == real(dir) => {
             Err(Stopped::usage(format!("{} is the queue's own folder", dir.display())))
         }
         _ => Ok(()),
