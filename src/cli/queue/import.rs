@@ -139,7 +139,7 @@ fn plan(backlog: &Backlog, streams: &BTreeSet<String>, import: &Import) -> Resul
         if *needed > room {
             return Err(Stopped::failed(format!(
                 "stream {stream} has room for {room} bytes, and the records take {needed} at \
-                 least; give it a larger max_bytes. Nothing was taken over"
+                 least; give it a larger bytes_max. Nothing was taken over"
             )));
         }
     }

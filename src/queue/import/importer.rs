@@ -35,7 +35,7 @@ pub enum ImportError {
     /// The record is too long for the stream.
     #[error(
         "record {sequence} takes {bytes} bytes, and one of stream {stream} may take {bytes_max}; \
-         give the stream a larger max_bytes"
+         give the stream a larger bytes_max"
     )]
     TooLong {
         /// The stream.
@@ -49,7 +49,7 @@ pub enum ImportError {
     },
     /// The stream's limit or the disk's is reached.
     #[error(
-        "stream {stream} is full; give it a larger max_bytes, or the disk more room, and import \
+        "stream {stream} is full; give it a larger bytes_max, or the disk more room, and import \
          the same again: what is in already is not taken twice"
     )]
     Full {
