@@ -29,7 +29,7 @@ pub struct Config {
     pub limits: Limits,
     /// The connection to the cloud; a gateway without one only queues.
     pub uplink: Option<Uplink>,
-    /// How the queue is written.
+    /// How the queue is kept on disk.
     pub queue: Queue,
     /// The streams in which messages go up, beyond or instead of the built-in ones.
     pub stream: Vec<Stream>,
@@ -81,6 +81,7 @@ impl Config {
             tls.key = base.join(&tls.key);
             tls.client_ca = tls.client_ca.as_ref().map(|path| base.join(path));
         }
+        self.queue.key_file = self.queue.key_file.as_ref().map(|path| base.join(path));
         if let Some(uplink) = &mut self.uplink {
             for path in
                 [&mut uplink.ca, &mut uplink.cert, &mut uplink.key, &mut uplink.password_file]

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Stamp, StreamId, StreamLedger, StreamOptions,
+    Environment, Keys, Stamp, StreamId, StreamLedger, StreamOptions,
     accounts::{Accounts, Fate, SourceId},
     clock::Clock,
     disk::Disk,
@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: Keys,
     pub(super) durable: watch::Sender<u64>,
     /// What its disk has counted.
     pub(super) meter: Arc<Meter>,
@@ -58,14 +59,15 @@ impl Shared {
         id: StreamId,
         options: StreamOptions,
         dir: PathBuf,
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
+        environment: Environment,
         meter: Arc<Meter>,
         state: State,
     ) -> Self {
+        let Environment { disk, clock, keys } = environment;
         let durable = watch::Sender::new(state.next);
         let reader = Mutex::default();
-        Self { id, options, dir, disk, clock, durable, meter, state: Mutex::new(state), reader }
+        let state = Mutex::new(state);
+        Self { id, options, dir, disk, clock, keys, durable, meter, state, reader }
     }
 
     // A panic while a lock is held is a bug that has been reported; the counts behind it are
