@@ -6,7 +6,7 @@ use crate::support::{
     Cloud, Counts, Fleet, Gateway, Load, Scrape, folder, mosquitto_pub, wait_until,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const METRICS: &str = "\n[telemetry]\nmetrics_bind = \"127.0.0.1:0\"\n";
 
 fn metrics_address(gateway: &Gateway) -> SocketAddr {

@@ -198,8 +198,8 @@ fn open_stream(
         found.cursor_generation,
     );
     let state = State { next, settled, accounts, segments, ..State::default() };
-    let environment = Environment { disk, ..environment.clone() };
-    let shared = Shared::new(id, options, dir.clone(), environment, meter, state);
+    let metered = Environment { disk: Arc::clone(&disk), ..environment.clone() };
+    let shared = Shared::new(id, options, dir.clone(), metered, meter, state);
     if let Err(error) = store.reserve() {
         recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
     }
