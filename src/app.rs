@@ -134,7 +134,8 @@ async fn open_stores(
         .map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
     let streams = config.streams().iter().map(Stream::queue_options).collect();
     let options = queue::Options { streams, commit_interval: Duration::ZERO };
-    let environment = queue::Environment::new(clock.clone());
+    let keys = config.queue.keys().map_err(|problem| AppError::Config(problem.to_string()))?;
+    let environment = queue::Environment { keys, ..queue::Environment::new(clock.clone()) };
     let queue_dir = config.queue_dir();
     let opened = tokio::task::spawn_blocking(move || {
         let (queue, recovery) = Queue::open(&queue_dir, options, &environment)?;

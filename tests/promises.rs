@@ -11,6 +11,7 @@ mod cloud_restart;
 mod commands;
 mod damage;
 mod doors;
+mod encryption_at_rest;
 mod full_disk;
 mod local_side;
 mod memory;

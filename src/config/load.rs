@@ -86,6 +86,7 @@ impl Sections {
         let user = self.list("user");
         let limits = self.section("limits");
         let uplink = self.optional("uplink");
+        let queue = self.section("queue");
         let stream = self.list("stream");
         let route = self.list("route");
         let commands = self.section("commands");
@@ -98,6 +99,7 @@ impl Sections {
             user,
             limits,
             uplink,
+            queue,
             stream,
             route,
             commands,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Commands, Gateway, Limits, Listener, ListenerTls, Log, Route, Stream, Uplink, User,
+    Commands, Gateway, Limits, Listener, ListenerTls, Log, Queue, Route, Stream, Uplink, User,
     fields::fields,
     stream::{EVENTS, TELEMETRY},
 };
@@ -26,6 +26,8 @@ pub struct Config {
     pub limits: Limits,
     /// The connection to the cloud; a gateway without one only queues.
     pub uplink: Option<Uplink>,
+    /// How the queue is kept on disk.
+    pub queue: Queue,
     /// The streams in which messages go up, beyond or instead of the built-in ones.
     pub stream: Vec<Stream>,
     /// Which topic goes up in which stream.
@@ -76,6 +78,7 @@ impl Config {
             tls.key = base.join(&tls.key);
             tls.client_ca = tls.client_ca.as_ref().map(|path| base.join(path));
         }
+        self.queue.key_file = self.queue.key_file.as_ref().map(|path| base.join(path));
         if let Some(uplink) = &mut self.uplink {
             for path in
                 [&mut uplink.ca, &mut uplink.cert, &mut uplink.key, &mut uplink.password_file]
@@ -87,9 +90,9 @@ impl Config {
 }
 
 /// The sections, in the order in which the reference file shows them.
-pub(super) const SECTIONS: [&str; 11] = [
-    "gateway", "log", "listener", "user", "limits", "uplink", "stream", "route", "commands",
-    "modbus", "serial",
+pub(super) const SECTIONS: [&str; 12] = [
+    "gateway", "log", "listener", "user", "limits", "uplink", "queue", "stream", "route",
+    "commands", "modbus", "serial",
 ];
 
 /// The known keys of every table, by the table's path without indices; the root is "".
@@ -103,6 +106,7 @@ pub(super) fn tables() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("user", fields::<User>()),
         ("limits", fields::<Limits>()),
         ("uplink", fields::<Uplink>()),
+        ("queue", fields::<Queue>()),
         ("stream", fields::<Stream>()),
         ("route", fields::<Route>()),
         ("commands", fields::<Commands>()),

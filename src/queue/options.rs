@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Compression;
+
 /// How the queue is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -25,6 +27,8 @@ pub struct StreamOptions {
     pub age_max: Duration,
     /// What happens when `bytes_max` is reached or the disk is full.
     pub on_full: OnFull,
+    /// How batches are compressed.
+    pub compression: Compression,
 }
 
 impl StreamOptions {
@@ -35,6 +39,7 @@ impl StreamOptions {
             bytes_max: 1024 * 1024 * 1024,
             age_max: Duration::from_hours(30 * 24),
             on_full: OnFull::default(),
+            compression: Compression::default(),
         }
     }
 }

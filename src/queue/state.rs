@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    StreamId, StreamLedger, StreamOptions,
+    Environment, Keys, StreamId, StreamLedger, StreamOptions,
     accounts::{Accounts, Fate, SourceId},
     clock::Clock,
     disk::Disk,
@@ -38,6 +38,7 @@ pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: Keys,
     pub(super) durable: watch::Sender<u64>,
     state: Mutex<State>,
     reader: Mutex<Reader>,
@@ -54,13 +55,13 @@ impl Shared {
         id: StreamId,
         options: StreamOptions,
         dir: PathBuf,
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
+        environment: Environment,
         state: State,
     ) -> Self {
+        let Environment { disk, clock, keys } = environment;
         let durable = watch::Sender::new(state.next);
         let reader = Mutex::default();
-        Self { id, options, dir, disk, clock, durable, state: Mutex::new(state), reader }
+        Self { id, options, dir, disk, clock, keys, durable, state: Mutex::new(state), reader }
     }
 
     // A panic while a lock is held is a bug that has been reported; the counts behind it are

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::harness::{Chance, Harness, SMALL, sequences};
 use crate::{
-    OnFull, Record, StreamOptions,
+    Keys, OnFull, Record, StreamOptions,
     disk::{Disk as _, simulated::SimulatedDisk},
     inspect,
 };
@@ -44,7 +44,7 @@ fn reopened(disk: SimulatedDisk) -> Harness {
 /// Opens a damaged copy and checks everything that must hold whatever the damage was. Returns
 /// how many of the records that were queued are gone.
 fn examine(disk: SimulatedDisk, before: &[Record], what: &str) -> usize {
-    let verified = inspect::verify_on(&disk, &super::harness::root()).unwrap();
+    let verified = inspect::verify_on(&disk, &Keys::none(), &super::harness::root()).unwrap();
     let mut queue = reopened(disk);
     let records = queue.check();
     let mut lost = before.len();
