@@ -16,8 +16,10 @@ use crate::{
 
 /// Messages in a batch, and how many batches make a run.
 const BATCHES: [(usize, usize); 4] = [(1, 1500), (10, 1500), (100, 1000), (1000, 300)];
-/// A run ends after this, however few batches that were.
+/// A run ends early after this.
 const RUN_LIMIT: Duration = Duration::from_millis(750);
+/// But not before so many batches: what opening the engine wrote must not tell.
+const BATCHES_MIN: usize = 250;
 /// While the uplink is there, the queue is drained whenever so much has gathered.
 const DRAINED_EVERY_BYTES: usize = 1024 * 1024;
 /// Before that is measured, this happens so often, for the files to be as they are in service.
@@ -107,7 +109,7 @@ fn one_run(kind: Kind, dir: &Path, phase: Phase, size: usize, batches: usize) ->
     }
     let before = device_bytes(dir);
     let (mut spent, mut appended, mut kept) = (Duration::ZERO, 0, 0);
-    while appended < size * batches && spent < RUN_LIMIT {
+    while appended < size * batches && (spent < RUN_LIMIT || appended < size * BATCHES_MIN) {
         let begun = Instant::now();
         engine.append(&batch);
         spent += begun.elapsed();
