@@ -115,6 +115,7 @@
 //! anything, or damaged later.
 
 mod accounts;
+mod blocks;
 mod bodies;
 mod clock;
 mod codec;
