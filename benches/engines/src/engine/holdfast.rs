@@ -62,7 +62,7 @@ impl Holdfast {
     }
 
     /// Clients that append at once, each so many batches; messages per second.
-    pub fn append_from_many(&mut self, clients: usize, batches: usize, batch: &[Vec<u8>]) -> f64 {
+    pub fn append_from_many(&mut self, clients: usize, batches: usize, batch: &[Bytes]) -> f64 {
         let begun = Instant::now();
         let tasks: Vec<_> = (0..clients)
             .map(|_| {
@@ -81,7 +81,7 @@ impl Holdfast {
         (clients * batches * batch.len()) as f64 / begun.elapsed().as_secs_f64()
     }
 
-    fn records(&self, batch: &[Vec<u8>]) -> Vec<(StreamId, NewRecord)> {
+    fn records(&self, batch: &[Bytes]) -> Vec<(StreamId, NewRecord)> {
         let id = self.stream.id();
         let stamp = Stamp {
             boot: 1,
@@ -91,7 +91,7 @@ impl Holdfast {
         };
         let records = batch.iter().map(|payload| {
             let source = Arc::clone(&self.source);
-            let payload = Bytes::copy_from_slice(payload);
+            let payload = payload.clone();
             (id, NewRecord { source, topic: TOPIC.to_owned(), payload, stamp })
         });
         records.collect()
@@ -99,7 +99,7 @@ impl Holdfast {
 }
 
 impl Engine for Holdfast {
-    fn append(&mut self, batch: &[Vec<u8>]) {
+    fn append(&mut self, batch: &[Bytes]) {
         let records = self.records(batch);
         let outcomes = self.runtime.block_on(self.queue.append(records));
         assert!(outcomes.iter().all(Result::is_ok), "the batch is taken in");

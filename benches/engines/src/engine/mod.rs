@@ -8,6 +8,8 @@ mod sqlite;
 
 use std::path::Path;
 
+use bytes::Bytes;
+
 pub use holdfast::Holdfast;
 
 /// Bytes in a message.
@@ -75,7 +77,7 @@ impl Kind {
 /// A queue of messages, one behind the other.
 pub trait Engine {
     /// Takes in a batch; it is synced to disk on return.
-    fn append(&mut self, batch: &[Vec<u8>]);
+    fn append(&mut self, batch: &[Bytes]);
 
     /// Whether the oldest message can be read.
     fn has_first(&mut self) -> bool;

@@ -2,6 +2,8 @@
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
+use bytes::Bytes;
+
 use super::{Engine, PAYLOAD_BYTES};
 
 /// The file is prepared in pieces of this length.
@@ -32,7 +34,7 @@ impl Raw {
 }
 
 impl Engine for Raw {
-    fn append(&mut self, batch: &[Vec<u8>]) {
+    fn append(&mut self, batch: &[Bytes]) {
         self.buffer.clear();
         for payload in batch {
             self.buffer.extend_from_slice(payload);

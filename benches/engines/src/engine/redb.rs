@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{CACHE_BYTES, DRAIN_BATCH, Engine};
@@ -34,12 +35,12 @@ impl Redb {
 }
 
 impl Engine for Redb {
-    fn append(&mut self, batch: &[Vec<u8>]) {
+    fn append(&mut self, batch: &[Bytes]) {
         let write = self.db.begin_write().expect("redb writes");
         {
             let mut table = write.open_table(QUEUE).expect("the table");
             for payload in batch {
-                table.insert(self.next, payload.as_slice()).expect("redb inserts");
+                table.insert(self.next, &payload[..]).expect("redb inserts");
                 self.next += 1;
             }
         }

@@ -2,6 +2,8 @@
 
 use std::{fs::File, path::Path};
 
+use bytes::Bytes;
+
 use super::{CACHE_BYTES, DRAIN_BATCH, Engine};
 
 /// The file in sled's folder that holds its log.
@@ -37,10 +39,10 @@ fn number(key: &[u8]) -> u64 {
 }
 
 impl Engine for Sled {
-    fn append(&mut self, batch: &[Vec<u8>]) {
+    fn append(&mut self, batch: &[Bytes]) {
         let mut inserts = sled::Batch::default();
         for payload in batch {
-            inserts.insert(&self.next.to_be_bytes(), payload.as_slice());
+            inserts.insert(&self.next.to_be_bytes(), &payload[..]);
             self.next += 1;
         }
         self.db.apply_batch(inserts).expect("sled inserts");

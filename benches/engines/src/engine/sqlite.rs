@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use rusqlite::{Connection, params};
 
 use super::{CACHE_BYTES, DRAIN_BATCH, Engine};
@@ -33,13 +34,13 @@ impl Sqlite {
 }
 
 impl Engine for Sqlite {
-    fn append(&mut self, batch: &[Vec<u8>]) {
+    fn append(&mut self, batch: &[Bytes]) {
         let write = self.connection.transaction().expect("SQLite writes");
         {
             let insert = "INSERT INTO queue(sequence, payload) VALUES (?1, ?2)";
             let mut insert = write.prepare_cached(insert).expect("a statement");
             for payload in batch {
-                insert.execute(params![self.next, payload]).expect("SQLite inserts");
+                insert.execute(params![self.next, &payload[..]]).expect("SQLite inserts");
                 self.next += 1;
             }
         }
