@@ -61,7 +61,12 @@ impl Committer {
             if records.is_empty() {
                 continue;
             }
-            for ((request, place), outcome) in places.into_iter().zip(writer.append(&records)) {
+            let appended = writer.append(&records);
+            let written = appended.iter().filter(|outcome| matches!(outcome, Ok(Some(_)))).count();
+            if written > 0 {
+                writer.shared.meter.commit(written as u64);
+            }
+            for ((request, place), outcome) in places.into_iter().zip(appended) {
                 outcomes[request][place] = outcome;
             }
         }
@@ -76,6 +81,7 @@ impl Committer {
             if let Err(error) = store.tend(shared, None) {
                 tracing::error!("stream {}: {error}", shared.options.name);
             }
+            shared.observe();
         }
     }
 
@@ -118,6 +124,12 @@ impl Committer {
         let begun = SegmentHeader::read(&*file, name).ok()?.begun;
         self.begun.insert(shared.id, (name, begun));
         Some(begun)
+    }
+
+    /// Writes every cursor, as far as the disk lets it; the first failure.
+    pub(super) fn persist(&mut self) -> std::io::Result<()> {
+        let written = self.writers.iter_mut().map(|writer| writer.store.persist(&writer.shared));
+        written.fold(Ok(()), std::io::Result::and)
     }
 
     /// Writes every cursor.
