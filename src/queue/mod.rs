@@ -116,6 +116,7 @@
 //! anything, or damaged later.
 
 mod accounts;
+mod blocks;
 mod bodies;
 mod clock;
 mod codec;
