@@ -116,7 +116,6 @@
 //! anything, or damaged later.
 
 mod accounts;
-mod blocks;
 mod bodies;
 mod clock;
 mod codec;

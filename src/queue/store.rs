@@ -35,8 +35,6 @@ pub(super) const BALLAST_BYTES: u64 = 256 * 1024;
 struct Spare {
     file_name: String,
     file_bytes: u64,
-    /// Up to where it was written before.
-    used_bytes: u64,
 }
 
 /// A segment that has been begun durably.
@@ -44,8 +42,6 @@ struct Spare {
 pub(super) struct Begun {
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) file_bytes: u64,
-    /// Up to where the file was written before, and not only reserved.
-    pub(super) used_bytes: u64,
 }
 
 /// The files of one stream.
@@ -116,8 +112,7 @@ impl Store {
         match begun {
             Ok(file) => {
                 self.unpublished_bytes += spare.file_bytes;
-                let used_bytes = spare.used_bytes;
-                Ok(Some(Begun { file, file_bytes: spare.file_bytes, used_bytes }))
+                Ok(Some(Begun { file, file_bytes: spare.file_bytes }))
             }
             Err(error) => {
                 self.discard(&spare.file_name);
@@ -182,7 +177,7 @@ impl Store {
         let path = self.dir.join(&file_name);
         let created = self.disk.create(&path).and_then(|file| file.allocate(length));
         match created {
-            Ok(()) => Ok(Spare { file_name, file_bytes: length, used_bytes: 0 }),
+            Ok(()) => Ok(Spare { file_name, file_bytes: length }),
             Err(error) => {
                 self.discard(&file_name);
                 Err(error)
@@ -259,11 +254,8 @@ impl Store {
             let spare_name = format!("{:016x}{SPARE_SUFFIX}", segment.name.id);
             match self.disk.rename(&self.dir.join(&file_name), &self.dir.join(&spare_name)) {
                 Ok(()) => {
-                    self.spares.push(Spare {
-                        file_name: spare_name,
-                        file_bytes: segment.file_bytes,
-                        used_bytes: segment.data_end,
-                    });
+                    self.spares
+                        .push(Spare { file_name: spare_name, file_bytes: segment.file_bytes });
                     return;
                 }
                 Err(error) => tracing::warn!("{file_name} could not be kept as a spare: {error}"),

@@ -7,7 +7,6 @@ use std::{io, sync::Arc};
 use super::{
     AppendError, NewRecord, OnFull,
     accounts::{Fate, SourceId},
-    blocks,
     bodies::BodyWriter,
     disk::{DiskFile, is_full},
     frame::{FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max, framed_bytes_max},
@@ -36,8 +35,6 @@ struct Active {
     /// Where the next frame goes.
     tail: u64,
     file_bytes: u64,
-    /// Up to where the file was ever written.
-    used_bytes: u64,
     /// Written since the last sync.
     dirty: bool,
 }
@@ -203,13 +200,9 @@ impl Writer {
             attempt.written += 1;
         }
         frames.finish()?;
-        let end = active.tail + self.buffer.len() as u64;
-        let zeroed = blocks::write_end(active.tail..end, active.used_bytes, active.file_bytes);
-        self.buffer.resize((zeroed - active.tail) as usize, 0);
         active.dirty = true;
         active.file.write_at(&self.buffer, active.tail)?;
-        active.used_bytes = active.used_bytes.max(zeroed);
-        active.tail = end;
+        active.tail += self.buffer.len() as u64;
         Ok(())
     }
 
@@ -254,7 +247,6 @@ impl Writer {
             bodies,
             tail: header.len() as u64,
             file_bytes: begun.file_bytes,
-            used_bytes: begun.used_bytes.max(header.len() as u64),
             dirty: false,
         };
         if let Some(left) = self.active.replace(active)
