@@ -231,6 +231,34 @@ fn a_lost_cursor_sends_again_and_loses_nothing() {
     assert_eq!(queue.total().damaged, 0);
 }
 
+#[test]
+fn a_file_whose_name_does_not_fit_its_content_replaces_nothing() {
+    for id in [0x7fff_fffe_0000_0001, 0xffff_ffff_0000_0001, 0x4000_0000_0000_0001_u64] {
+        for base in [0, 17, 1 << 40, u64::MAX] {
+            let mut queue = Harness::new(SMALL, OnFull::Reject);
+            for _ in 0..20 {
+                queue.fill("a", 10, 100);
+            }
+            queue.close();
+            let segments = segment_files(&queue);
+            let content = queue.disk.content(segments.last().unwrap());
+            let stray = segments[0].with_file_name(format!("{base:020}-{id:016x}.seg"));
+            queue.disk.create(&stray).unwrap();
+            queue.disk.set_content(&stray, &content);
+            queue.open();
+            let what = format!("{base} {id:x}: {}", queue.recovery);
+            assert_eq!(sequences(&queue.check()), (0..200).collect::<Vec<_>>(), "{what}");
+            queue.close();
+            queue.open();
+            if queue.append(vec![queue.record("b", "later")])[0].is_ok() {
+                queue.close();
+                queue.open();
+                assert_eq!(queue.check().len(), 201, "{what}");
+            }
+        }
+    }
+}
+
 /// The cursor of a queue that was killed early says nothing of the records that are gone.
 #[test]
 fn the_oldest_segments_are_counted_as_lost_where_the_cursor_is_older_than_they() {

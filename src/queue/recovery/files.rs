@@ -1,0 +1,70 @@
+//! Which files of a stream's folder are its segments.
+
+use std::{cmp::Reverse, collections::VecDeque};
+
+use super::assess::{SPARE_SUFFIX, Work};
+use crate::{
+    disk::Entry,
+    segment::{self, HeaderError, SegmentHeader, SegmentName},
+    state::Segment,
+    survey::Survey,
+};
+
+/// Sorts the files: segments in order, and those that a later segment has replaced.
+///
+/// A segment replaces all that earlier ones hold from its base on: they are what is left of
+/// writes that failed. Names alone decide that, so a name that is damaged could do away with the
+/// whole stream; where it would, and at the end of the stream, the content must bear it out.
+pub(super) fn take(work: &mut Work<'_>, entries: Vec<Entry>) {
+    let mut found = Vec::new();
+    for entry in entries {
+        if let Some(name) = SegmentName::parse(&entry.name) {
+            let generation = &mut work.found.segment_generation;
+            *generation = name.generation().max(*generation);
+            found.push(Segment { name, file_bytes: entry.bytes, data_end: entry.bytes });
+        } else if entry.name.ends_with(SPARE_SUFFIX) {
+            work.found.dead.push(entry.name);
+        }
+    }
+    found.sort_by_key(|segment| Reverse(segment.name.id));
+    let mut segments: VecDeque<Segment> = VecDeque::new();
+    for segment in found {
+        while let Some(later) = segments.front()
+            && later.name.base <= segment.name.base
+            && !is_borne_out(work, later.name)
+        {
+            segments.pop_front();
+        }
+        if segments.front().is_none_or(|later| segment.name.base < later.name.base) {
+            segments.push_front(segment);
+        } else {
+            work.found.dead.push(segment.name.file_name());
+        }
+    }
+    while segments.len() > 1
+        && let Some(last) = segments.back()
+        && !is_borne_out(work, last.name)
+    {
+        segments.pop_back();
+    }
+    work.found.segments = segments;
+}
+
+/// Whether a file holds what its name says: by its header, or, where that is damaged, by any
+/// intact record. What cannot be read is given the benefit of the doubt.
+fn is_borne_out(work: &mut Work<'_>, name: SegmentName) -> bool {
+    let file = segment::open(work.disk, work.dir, name).map_err(HeaderError::Io);
+    let header = file.and_then(|file| SegmentHeader::read(&*file, name));
+    if !matches!(header, Err(HeaderError::Damaged)) {
+        return true;
+    }
+    let survey = Survey::of(work.disk, work.keys, work.dir, name, u64::MAX);
+    let holds = survey.is_err() || survey.is_ok_and(|survey| !survey.scan.records.is_empty());
+    if !holds {
+        let file_name = name.file_name();
+        work.note(&format!(
+            "{file_name} holds nothing that fits its name; it is passed over, and left there"
+        ));
+    }
+    holds
+}
