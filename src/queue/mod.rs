@@ -123,6 +123,9 @@ mod cursor;
 mod damage;
 mod disk;
 mod frame;
+#[cfg(any(test, feature = "simulated"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handed;
 mod health;
 mod inbox;
