@@ -74,7 +74,7 @@
 //! HKDF and the info `tag`; 0, which says that there is no key, becomes 1. Names and counts of
 //! sources, in headers and cursors, are not encrypted; topics and payloads are.
 //!
-//! A frame is closed at 256 KiB of records, one that is compressed or encrypted at 32 KiB: of a
+//! A frame is closed at 256 KiB of records, one that is compressed or encrypted at 16 KiB: of a
 //! plain one, damage costs the records it hits, of the others the frame.
 //!
 //! **Record**: its own length, sequence and checksum let it be found when the frame around it is

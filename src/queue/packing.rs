@@ -6,7 +6,7 @@ use super::frame::{FRAME_BODY_BYTES, RECORD_BYTES_MAX};
 
 /// No body is longer before it is compressed.
 const PLAIN_BYTES_MAX: usize = FRAME_BODY_BYTES + RECORD_BYTES_MAX;
-/// Higher levels gain little on telemetry and cost a small processor much.
+/// Higher levels gain little on telemetry and cost a small processor much (decision 0009).
 const ZSTD_LEVEL: i32 = 1;
 /// Shorter bodies are left as they are.
 const WORTH_PACKING_BYTES: usize = 128;
