@@ -206,6 +206,25 @@ fn damage_found_while_reading_is_skipped_and_counted_under_its_source() {
 }
 
 #[test]
+fn damage_beside_records_of_a_source_that_the_accounts_do_not_know_is_survived() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 3, 100);
+    let path = segment_files(&queue).remove(0);
+    let mut content = queue.disk.content(&path);
+    content[..64].fill(0xA5);
+    let at = content.windows(9).position(|window| window == b"xxxxxxxxx").unwrap();
+    content[at] = b'y';
+    queue.disk.set_content(&path, &content);
+    {
+        let mut state = queue.shared().state();
+        state.accounts = crate::accounts::Accounts::default();
+        state.accounts.accept(crate::accounts::UNKNOWN, 3);
+    }
+    assert_eq!(sequences(&queue.read_all()), vec![1, 2]);
+    assert_eq!(queue.total().damaged, 1);
+}
+
+#[test]
 fn a_lost_cursor_sends_again_and_loses_nothing() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
     for _ in 0..20 {
