@@ -15,6 +15,7 @@ mod encryption_at_rest;
 mod full_disk;
 mod local_side;
 mod memory;
+mod monitoring;
 mod refused_certificate;
 mod shipped_files;
 mod support_itself;

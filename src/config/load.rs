@@ -82,6 +82,7 @@ impl Sections {
     fn config(&mut self) -> Option<Config> {
         let gateway = self.required("gateway");
         let log = self.section("log");
+        let telemetry = self.section("telemetry");
         let listener = self.list("listener");
         let user = self.list("user");
         let limits = self.section("limits");
@@ -95,6 +96,7 @@ impl Sections {
         Some(Config {
             gateway: gateway?,
             log,
+            telemetry,
             listener,
             user,
             limits,

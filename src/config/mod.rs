@@ -24,6 +24,7 @@ pub mod log;
 pub mod queue;
 pub mod route;
 pub mod stream;
+pub mod telemetry;
 pub mod uplink;
 pub mod user;
 
@@ -39,5 +40,6 @@ pub use queue::Queue;
 pub use route::Route;
 pub use schema::Config;
 pub use stream::{Encoding, OnFull, Stream};
+pub use telemetry::Telemetry;
 pub use uplink::{Profile, Uplink};
 pub use user::User;

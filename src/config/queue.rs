@@ -1,6 +1,9 @@
 //! `[queue]`
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Deserialize;
 
@@ -16,6 +19,10 @@ const CREDENTIAL: &str = "queue-keys";
 pub struct Queue {
     /// The keys by which messages are encrypted on disk; without any they are not.
     pub key_file: Option<PathBuf>,
+    /// The longest that a message waits for others, so that all are synced together: fewer writes
+    /// to flash for a later PUBACK. Zero commits as soon as the disk is free.
+    #[serde(with = "humantime_serde")]
+    pub commit_interval: Duration,
 }
 
 impl Queue {
@@ -58,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_wrong_key_file_is_a_problem_that_names_it() {
-        let queue = Queue { key_file: Some("/nonexistent/keys".into()) };
+        let queue = Queue { key_file: Some("/nonexistent/keys".into()), ..Queue::default() };
         let problem = queue.keys().unwrap_err();
         assert_eq!(problem.key, "queue.key_file");
         assert!(problem.to_string().contains("/nonexistent/keys"), "{problem}");

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Commands, Gateway, Limits, Listener, ListenerTls, Log, Queue, Route, Stream, Uplink, User,
+    Commands, Gateway, Limits, Listener, ListenerTls, Log, Queue, Route, Stream, Telemetry, Uplink,
+    User,
     fields::fields,
     stream::{EVENTS, TELEMETRY},
 };
@@ -18,6 +19,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// How it logs.
     pub log: Log,
+    /// What it tells of itself.
+    pub telemetry: Telemetry,
     /// The doors of the local broker.
     pub listener: Vec<Listener>,
     /// Devices that authenticate with user name and password.
@@ -90,9 +93,20 @@ impl Config {
 }
 
 /// The sections, in the order in which the reference file shows them.
-pub(super) const SECTIONS: [&str; 12] = [
-    "gateway", "log", "listener", "user", "limits", "uplink", "queue", "stream", "route",
-    "commands", "modbus", "serial",
+pub(super) const SECTIONS: [&str; 13] = [
+    "gateway",
+    "log",
+    "telemetry",
+    "listener",
+    "user",
+    "limits",
+    "uplink",
+    "queue",
+    "stream",
+    "route",
+    "commands",
+    "modbus",
+    "serial",
 ];
 
 /// The known keys of every table, by the table's path without indices; the root is "".
@@ -101,6 +115,7 @@ pub(super) fn tables() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("", SECTIONS.as_slice()),
         ("gateway", fields::<Gateway>()),
         ("log", fields::<Log>()),
+        ("telemetry", fields::<Telemetry>()),
         ("listener", fields::<Listener>()),
         ("listener.tls", fields::<ListenerTls>()),
         ("user", fields::<User>()),

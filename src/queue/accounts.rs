@@ -26,8 +26,7 @@ pub(super) const SOURCE_NAME_BYTES_MAX: usize = 128;
 /// Counts that add up to more than this are damaged; sums of several such sets still fit.
 const SUM_MAX: u64 = 1 << 58;
 
-const REFUSALS: [Refusal; 4] =
-    [Refusal::TopicInvalid, Refusal::PayloadTooLarge, Refusal::StreamFull, Refusal::StorageFailed];
+const REFUSALS: [Refusal; 4] = Refusal::ALL;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +190,8 @@ impl Accounts {
 
     /// Makes the settled counts of each source add up to `settled`: where they fall short,
     /// `damaged` of them all became damaged and the rest was delivered; where they exceed it, the
-    /// excess is taken back, deliveries first.
+    /// excess is taken back, deliveries first. What is damaged and was counted as delivered is
+    /// so no longer: nobody knows that it was.
     pub(super) fn force_settled(&mut self, settled: &[u64], mut damaged: u64) {
         for (id, account) in self.entries.iter_mut().enumerate() {
             let target = settled.get(id).copied().unwrap_or(0);
@@ -206,6 +206,12 @@ impl Accounts {
                 *slot -= share;
                 excess -= share;
             }
+        }
+        for account in &mut self.entries {
+            let share = damaged.min(account.settled[Fate::Delivered as usize]);
+            account.settled[Fate::Delivered as usize] -= share;
+            account.settled[Fate::Damaged as usize] += share;
+            damaged -= share;
         }
     }
 
@@ -282,11 +288,10 @@ impl Accounts {
         self.entries.iter().map(Account::queued).sum()
     }
 
-    /// The page of the ledger: the sum, and each source that ever did anything.
-    pub(super) fn page(&self) -> (Counts, Vec<SourceLedger>) {
+    /// The sum over all sources.
+    pub(super) fn total(&self) -> Counts {
         let mut total = Account::default();
-        let mut sources = Vec::new();
-        for (name, account) in self.names.iter().zip(&self.entries) {
+        for account in &self.entries {
             total.accepted += account.accepted;
             for (sum, count) in total.settled.iter_mut().zip(account.settled) {
                 *sum += count;
@@ -294,12 +299,20 @@ impl Accounts {
             for (sum, count) in total.refused.iter_mut().zip(account.refused) {
                 *sum += count;
             }
+        }
+        total.counts()
+    }
+
+    /// The page of the ledger: the sum, and each source that ever did anything.
+    pub(super) fn page(&self) -> (Counts, Vec<SourceLedger>) {
+        let mut sources = Vec::new();
+        for (name, account) in self.names.iter().zip(&self.entries) {
             if *account != Account::default() {
                 sources.push(SourceLedger { source: name.to_string(), counts: account.counts() });
             }
         }
         sources.sort_by(|a, b| a.source.cmp(&b.source));
-        (total.counts(), sources)
+        (self.total(), sources)
     }
 
     pub(super) fn encode(&self, buffer: &mut Vec<u8>) {

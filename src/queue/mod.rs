@@ -122,6 +122,7 @@ mod commit;
 mod cursor;
 mod damage;
 mod disk;
+mod forecast;
 mod frame;
 #[cfg(any(test, feature = "simulated"))]
 #[doc(hidden)]
@@ -151,13 +152,16 @@ mod stream;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod trend;
 mod walk;
+mod wear;
 mod writer;
 
 pub use clock::Clock;
 pub use damage::Damage;
-pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk};
-pub use health::{Condition, Health, StreamHealth};
+pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk, Space};
+pub use forecast::{Forecast, LimitReason};
+pub use health::{Condition, DiskHealth, Health, StreamHealth};
 pub use inspect::{InspectError, Report, inspect, verify};
 pub use keys::{KeyTag, Keys, KeysError};
 pub use ledger::{Counts, Ledger, Refusal, SourceLedger, StreamLedger};
@@ -169,3 +173,5 @@ pub use reader::{Chunk, ReadError};
 pub use record::{NewRecord, Record, Stamp};
 pub use recovery::Recovery;
 pub use stream::{Stream, StreamId};
+pub use trend::Rates;
+pub use wear::{DEVICE_WRITE_AMPLIFICATION, ENDURANCE_CYCLES, PAGE_BYTES, Wear, flash_life_years};

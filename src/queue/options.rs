@@ -11,8 +11,9 @@ use super::Compression;
 pub struct Options {
     /// The streams that are configured.
     pub streams: Vec<StreamOptions>,
-    /// The longest wait for company before a commit; zero commits whatever has gathered as soon
-    /// as the disk is free.
+    /// The longest that a record waits for others before they are committed together; zero commits
+    /// whatever has gathered as soon as the disk is free. Many records, or many bytes, are
+    /// committed at once all the same.
     pub commit_interval: Duration,
 }
 

@@ -213,9 +213,18 @@ impl Collected {
 
 /// The source of a record that nobody remembers having read.
 pub(super) fn source_of(shared: &Shared, sequence: u64) -> Option<Arc<str>> {
+    look_up(shared, sequence).map(|record| record.source)
+}
+
+/// When a record was taken in.
+pub(super) fn stamp_of(shared: &Shared, sequence: u64) -> Option<Stamp> {
+    look_up(shared, sequence).map(|record| record.stamp)
+}
+
+fn look_up(shared: &Shared, sequence: u64) -> Option<Record> {
     let (segment, end) = shared.state().segment_of(sequence)?;
     let mut reader = Reader::default();
     let limits = Limits { records_max: 1, bytes_max: usize::MAX };
     let records = reader.collect(shared, segment, sequence..end, limits).ok()?;
-    records.into_iter().find(|record| record.sequence == sequence).map(|record| record.source)
+    records.into_iter().find(|record| record.sequence == sequence)
 }

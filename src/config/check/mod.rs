@@ -6,6 +6,7 @@ mod listeners;
 mod names;
 mod routes;
 mod streams;
+mod telemetry;
 mod uplink;
 
 use super::{Config, Problem};
@@ -16,6 +17,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     names::check(config, &mut problems);
     listeners::check(config, &mut problems);
     streams::check(config, &mut problems);
+    telemetry::check(config, &mut problems);
     routes::check(config, &mut problems);
     uplink::check(config, &mut problems);
     adapters::check(config, &mut problems);
