@@ -93,7 +93,7 @@ impl Walk {
             }
             let Some((sequence, length)) = RecordView::decode(&self.body)
                 .map(|view| (view.sequence, view.bytes))
-                .filter(|(sequence, _)| *sequence >= self.expected)
+                .filter(|(sequence, _)| *sequence == self.expected)
             else {
                 return Step::Leap(self.expected..wanted.end);
             };
