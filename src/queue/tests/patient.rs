@@ -4,14 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::harness::{Harness, STREAM, root};
 use crate::{
-    Keys, OnFull, StreamOptions, cursor,
+    Folder, Keys, OnFull, StreamOptions, cursor,
     disk::simulated::SimulatedDisk,
     frame::{FRAME_HEADER_BYTES, FrameHeader},
-    inspect,
     segment::SegmentName,
     survey::Survey,
 };
@@ -132,7 +132,7 @@ impl Patient {
         let touched = self.touched(&damaged);
         let cursor_touched =
             self.cursors.iter().any(|(path, content)| damaged.content(path) != *content);
-        let verified = inspect::verify_on(&damaged, &Keys::none(), &root()).unwrap();
+        let verified = Folder::on(Arc::new(damaged.clone()), &root()).verify().unwrap();
         let named: BTreeSet<u64> =
             verified.damage.iter().flat_map(|damage| damage.sequences.clone()).collect();
 
