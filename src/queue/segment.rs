@@ -142,6 +142,15 @@ impl SegmentHeader {
         Some(Self { name, begun, accounts: Accounts::decode(&mut take)?, data_start })
     }
 
+    /// The name that the header of a file states, whether it is intact or not.
+    pub(super) fn stated_name(file: &dyn DiskFile) -> Option<SegmentName> {
+        let mut front = [0; HEADER_FRONT_BYTES];
+        let read = file.read_at(&mut front, 0).ok()?;
+        let mut take = Take(front.get(20..read)?);
+        let (id, base) = (take.u64()?, take.u64()?);
+        Some(SegmentName { base, id })
+    }
+
     /// Reads only the header of a file.
     pub(super) fn read(file: &dyn DiskFile, name: SegmentName) -> Result<Self, HeaderError> {
         let mut bytes = vec![0; 4096];

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::folder::{Folder, Session, new_record, root};
+use super::folder::{Folder, Session, new_record};
 use crate::{
-    AppendError, OpenError, Record, inspect, record::SEQUENCE_END, segment::GENERATION_END,
+    AppendError, InspectError, OpenError, Record, record::SEQUENCE_END, segment::GENERATION_END,
 };
 
 /// Appended after every opening.
@@ -55,16 +55,16 @@ pub(super) fn examine(folder: &Folder) {
 /// to be read.
 fn look_into(folder: &Folder) -> Option<()> {
     let changes = folder.disk.changes();
-    let ledger = match inspect::inspect_on(&folder.disk, &folder.keys, &root()) {
+    let ledger = match folder.from_outside().ledger() {
         Ok(ledger) => ledger,
-        Err(error) if folder.may_be_refused() => {
-            assert_eq!(error.kind(), std::io::ErrorKind::Unsupported, "{error}");
+        Err(InspectError::Io { source, .. }) if folder.may_be_refused() => {
+            assert_eq!(source.kind(), std::io::ErrorKind::Unsupported, "{source}");
             return None;
         }
         Err(error) => panic!("it can be inspected: {error}"),
     };
     assert!(ledger.balances(), "on disk: {ledger:#?}");
-    let verified = inspect::verify_on(&folder.disk, &folder.keys, &root());
+    let verified = folder.from_outside().verify();
     assert!(verified.is_ok() || folder.may_be_refused(), "{verified:?}");
     assert_eq!(folder.disk.changes(), changes, "looking changes nothing");
     Some(())

@@ -55,6 +55,11 @@ impl Folder {
         open_streams(&root(), vec![self.options.clone()], &environment).map(Session)
     }
 
+    /// What the tools see, which look at the folder of a queue that is not theirs.
+    pub(super) fn from_outside(&self) -> crate::Folder {
+        crate::Folder::on(Arc::new(self.disk.clone()), &root()).with_keys(self.keys.clone())
+    }
+
     /// The files of the stream's folder in the order of their names, but for the ballast.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let paths = self.disk.paths().into_iter();
@@ -97,7 +102,7 @@ impl Folder {
     }
 }
 
-pub(super) fn root() -> PathBuf {
+fn root() -> PathBuf {
     PathBuf::from("/queue")
 }
 

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::VecDeque};
 
 use super::assess::{SPARE_SUFFIX, Work};
 use crate::{
-    disk::Entry,
+    disk::{DiskFile, Entry},
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     state::Segment,
     survey::Survey,
@@ -51,15 +51,15 @@ pub(super) fn take(work: &mut Work<'_>, entries: Vec<Entry>) {
 }
 
 /// Whether a file holds what its name says: by its header, or, where that is damaged, by any
-/// intact record. What cannot be read is given the benefit of the doubt.
+/// intact frame or record. What cannot be read is given the benefit of the doubt.
 fn is_borne_out(work: &mut Work<'_>, name: SegmentName) -> bool {
-    let file = segment::open(work.disk, work.dir, name).map_err(HeaderError::Io);
-    let header = file.and_then(|file| SegmentHeader::read(&*file, name));
-    if !matches!(header, Err(HeaderError::Damaged)) {
+    let Ok(file) = segment::open(work.disk, work.dir, name) else { return true };
+    if !matches!(SegmentHeader::read(&*file, name), Err(HeaderError::Damaged)) {
         return true;
     }
     let survey = Survey::of(work.disk, work.keys, work.dir, name, u64::MAX);
-    let holds = survey.is_err() || survey.is_ok_and(|survey| !survey.scan.records.is_empty());
+    let speaks = survey.is_err() || survey.is_ok_and(|survey| survey.scan.claimed_end > name.base);
+    let holds = speaks && !is_anothers(&*file, name);
     if !holds {
         let file_name = name.file_name();
         work.note(&format!(
@@ -67,4 +67,10 @@ fn is_borne_out(work: &mut Work<'_>, name: SegmentName) -> bool {
         ));
     }
     holds
+}
+
+/// Whether a file has the intact header of a segment of another name.
+fn is_anothers(file: &dyn DiskFile, name: SegmentName) -> bool {
+    let Some(stated) = SegmentHeader::stated_name(file) else { return false };
+    stated != name && SegmentHeader::read(file, stated).is_ok()
 }
