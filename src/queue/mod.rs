@@ -13,6 +13,8 @@
 //!   damaged), once, or queued. Queued is never stored: it is accepted less settled.
 //! - A segment's file is removed or used again only when a synced cursor says that all of it is
 //!   settled.
+//! - A stream that fills the disk leaves the others their reserve: each has the space of its next
+//!   segment and of its cursor laid by.
 //! - No sequence is used for two records that anyone could have seen.
 //! - Damage never stops anything: what is intact is found behind it, what is not is named,
 //!   counted under its source, and copied to the quarantine.
@@ -29,6 +31,7 @@
 //! <dir>/<stream>/cursor.0, cursor.1   the two slots of the cursor
 //! <dir>/<stream>/ballast              removed when the cursor finds no space
 //! <dir>/<stream>/quarantine/*.bad     bytes cut out, named <base>-<id>-<offset>-<sequence>
+//! <dir>/<stream>/quarantine/*.txt     beside each a line: which records were lost, where and why
 //! ```
 //!
 //! **Segment**: a header, frames one behind the other, then anything (zeros, or what a retired

@@ -357,8 +357,22 @@ impl Store {
         }
         let last = shared.state().segments.back().map(|segment| segment.name);
         self.release(shared, keep.or(last))?;
-        // Without space there is no ballast yet; it is tried again with the next round.
+        // Without space there is no reserve yet; it is tried again with the next round.
         let _ = self.restore_ballast();
+        let _ = self.lay_by_a_spare(shared);
+        Ok(())
+    }
+
+    /// The next segment's space is taken before it is needed, so that another stream that fills
+    /// the disk leaves it.
+    fn lay_by_a_spare(&mut self, shared: &Shared) -> io::Result<()> {
+        let taken = shared.state().disk_bytes() + self.unpublished_bytes;
+        if !self.spares.is_empty() || taken + self.segment_bytes > self.bytes_max {
+            return Ok(());
+        }
+        let spare = self.create_spare(self.segment_bytes)?;
+        self.spares.push(spare);
+        shared.state().spare_bytes = self.spare_bytes();
         Ok(())
     }
 }

@@ -8,6 +8,8 @@ mod io_errors;
 mod model;
 mod patient;
 mod power_cuts;
+mod quarantine;
 mod random_damage;
+mod reserve;
 mod retention;
 mod seeds;
