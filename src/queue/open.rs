@@ -189,7 +189,12 @@ fn open_stream(
     // The cursor first: what it says must be on disk before anything is removed. If it cannot be
     // written, the files stay, and the stream's condition says so.
     match store.persist(&shared) {
-        Ok(()) => dead.iter().for_each(|file_name| store.discard(file_name)),
+        Ok(()) => {
+            dead.iter().for_each(|file_name| store.discard(file_name));
+            // At once, before another stream takes what was just given back. Without space it is
+            // tried again in the regular work.
+            let _ = store.lay_by_a_spare(&shared);
+        }
         Err(error) => {
             recovery
                 .notes

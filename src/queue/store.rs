@@ -365,7 +365,7 @@ impl Store {
 
     /// The next segment's space is taken before it is needed, so that another stream that fills
     /// the disk leaves it.
-    fn lay_by_a_spare(&mut self, shared: &Shared) -> io::Result<()> {
+    pub(super) fn lay_by_a_spare(&mut self, shared: &Shared) -> io::Result<()> {
         let taken = shared.state().disk_bytes() + self.unpublished_bytes;
         if !self.spares.is_empty() || taken + self.segment_bytes > self.bytes_max {
             return Ok(());

@@ -13,3 +13,4 @@ mod random_damage;
 mod reserve;
 mod retention;
 mod seeds;
+mod small_disk;
