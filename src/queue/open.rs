@@ -190,7 +190,9 @@ fn open_stream(
     // written, the files stay, and the stream's condition says so.
     match store.persist(&shared) {
         Ok(()) => {
-            dead.iter().for_each(|file_name| store.discard(file_name));
+            for file_name in &dead {
+                store.discard(file_name);
+            }
             // At once, before another stream takes what was just given back. Without space it is
             // tried again in the regular work.
             let _ = store.lay_by_a_spare(&shared);
