@@ -24,7 +24,14 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
         }
     };
     let dir = loaded.config.queue_dir();
-    let ledger = match queue::inspect(&dir) {
+    let keys = match loaded.config.queue.keys() {
+        Ok(keys) => keys,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return Exit::Config;
+        }
+    };
+    let ledger = match queue::inspect(&dir, &keys) {
         Ok(ledger) => ledger,
         Err(error) => {
             eprintln!("holdfast ledger: {}: {error}", dir.display());

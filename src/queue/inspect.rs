@@ -9,7 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{
-    Damage, Ledger,
+    Damage, Keys, Ledger,
     damage::{named, open_gaps},
     disk::{Access, Disk, RealDisk},
     open::stream_folders,
@@ -43,23 +43,23 @@ pub struct Report {
 }
 
 /// The ledger of the queue in `dir`.
-pub fn inspect(dir: &Path) -> Result<Ledger, InspectError> {
-    inspect_on(&RealDisk, dir).map_err(|source| failed(dir, source))
+pub fn inspect(dir: &Path, keys: &Keys) -> Result<Ledger, InspectError> {
+    inspect_on(&RealDisk, keys, dir).map_err(|source| failed(dir, source))
 }
 
 /// Reads every record of the queue in `dir` and names each that is damaged.
-pub fn verify(dir: &Path) -> Result<Report, InspectError> {
-    verify_on(&RealDisk, dir).map_err(|source| failed(dir, source))
+pub fn verify(dir: &Path, keys: &Keys) -> Result<Report, InspectError> {
+    verify_on(&RealDisk, keys, dir).map_err(|source| failed(dir, source))
 }
 
 fn failed(dir: &Path, source: io::Error) -> InspectError {
     InspectError { dir: dir.display().to_string(), source }
 }
 
-pub(super) fn inspect_on(disk: &dyn Disk, dir: &Path) -> io::Result<Ledger> {
+pub(super) fn inspect_on(disk: &dyn Disk, keys: &Keys, dir: &Path) -> io::Result<Ledger> {
     let mut streams = Vec::new();
     for name in sorted_streams(disk, dir)? {
-        let found = settle_down(disk, dir, &name)?;
+        let found = settle_down(disk, keys, dir, &name)?;
         let (total, sources) = found.accounts.page();
         let next_sequence = found.next;
         streams.push(super::StreamLedger { stream: name, total, next_sequence, sources });
@@ -67,14 +67,14 @@ pub(super) fn inspect_on(disk: &dyn Disk, dir: &Path) -> io::Result<Ledger> {
     Ok(Ledger { streams })
 }
 
-pub(super) fn verify_on(disk: &dyn Disk, dir: &Path) -> io::Result<Report> {
+pub(super) fn verify_on(disk: &dyn Disk, keys: &Keys, dir: &Path) -> io::Result<Report> {
     let mut report = Report::default();
     for name in sorted_streams(disk, dir)? {
-        let found = settle_down(disk, dir, &name)?;
+        let found = settle_down(disk, keys, dir, &name)?;
         let stream_dir = dir.join(&name);
         let ends = found.segments.iter().skip(1).map(|next| next.name.base).chain([found.next]);
         for (segment, end) in found.segments.iter().zip(ends) {
-            let survey = Survey::of(disk, &stream_dir, segment.name, end)?;
+            let survey = Survey::of(disk, keys, &stream_dir, segment.name, end)?;
             let gaps = open_gaps(&survey.scan.gaps(segment.name.base, end), &found.settled);
             let path = stream_dir.join(segment.name.file_name());
             let gone = disk
@@ -102,14 +102,14 @@ fn sorted_streams(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<String>> {
 
 /// Assesses until two looks agree on whether anything is wrong, so that a batch caught half
 /// written, or a segment given back meanwhile, is not taken for damage.
-fn settle_down(disk: &dyn Disk, dir: &Path, stream: &str) -> io::Result<Assessment> {
+fn settle_down(disk: &dyn Disk, keys: &Keys, dir: &Path, stream: &str) -> io::Result<Assessment> {
     let stream_dir = dir.join(stream);
-    let mut found = assess(disk, &stream_dir, stream)?;
+    let mut found = assess(disk, keys, &stream_dir, stream)?;
     for _ in 1..TRIES {
         if found.report.is_clean() {
             break;
         }
-        let again = assess(disk, &stream_dir, stream)?;
+        let again = assess(disk, keys, &stream_dir, stream)?;
         let steady = again.report == found.report;
         found = again;
         if steady {

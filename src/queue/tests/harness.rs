@@ -12,10 +12,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Chunk, Clock, Condition, Counts, Environment, Ledger, NewRecord, OnFull, ReadError, Record,
-    Recovery, Stamp, StreamId, StreamOptions,
+    Chunk, Clock, Compression, Condition, Counts, Environment, Health, Keys, Ledger, NewRecord,
+    OnFull, ReadError, Record, Recovery, Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
-    inspect,
+    health, inspect,
     open::{Opened, open_streams},
     reader::{self, Limits},
     state::Shared,
@@ -31,6 +31,36 @@ pub(super) const SMALL: u64 = 128 * 1024;
 pub(super) fn root() -> PathBuf {
     PathBuf::from("/queue")
 }
+
+/// How a stream's frames are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Coding {
+    pub(super) compression: Compression,
+    pub(super) encrypted: bool,
+}
+
+impl Coding {
+    pub(super) const PLAIN: Self = Self { compression: Compression::None, encrypted: false };
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let every = [Compression::None, Compression::Lz4, Compression::Zstd];
+        every
+            .into_iter()
+            .flat_map(|compression| [false, true].map(|encrypted| Self { compression, encrypted }))
+    }
+
+    pub(super) fn name(self) -> String {
+        let suffix = if self.encrypted { "-encrypted" } else { "" };
+        format!("{:?}{suffix}", self.compression).to_lowercase()
+    }
+
+    pub(super) fn keys(self) -> Keys {
+        if self.encrypted { Keys::parse(KEY).unwrap() } else { Keys::none() }
+    }
+}
+
+/// A key for tests.
+pub(super) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
@@ -68,29 +98,38 @@ pub(super) struct Harness {
     pub(super) disk: SimulatedDisk,
     pub(super) clock: Arc<ManualClock>,
     pub(super) options: StreamOptions,
+    pub(super) keys: Keys,
     opened: Option<Opened>,
     pub(super) recovery: Recovery,
 }
 
 impl Harness {
     pub(super) fn new(bytes_max: u64, on_full: OnFull) -> Self {
-        let mut options = StreamOptions::with_defaults(STREAM);
-        options.bytes_max = bytes_max;
-        options.on_full = on_full;
-        Self::on(SimulatedDisk::default(), options)
+        Self::coded(bytes_max, on_full, Coding::PLAIN)
+    }
+
+    pub(super) fn coded(bytes_max: u64, on_full: OnFull, coding: Coding) -> Self {
+        let compression = coding.compression;
+        let options = StreamOptions::with_defaults(STREAM);
+        let options = StreamOptions { bytes_max, on_full, compression, ..options };
+        Self::with_keys(SimulatedDisk::default(), options, coding.keys())
     }
 
     pub(super) fn on(disk: SimulatedDisk, options: StreamOptions) -> Self {
+        Self::with_keys(disk, options, Keys::none())
+    }
+
+    pub(super) fn with_keys(disk: SimulatedDisk, options: StreamOptions, keys: Keys) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(1_000_000)));
         let recovery = Recovery::default();
-        let mut harness = Self { disk, clock, options, opened: None, recovery };
+        let mut harness = Self { disk, clock, options, keys, opened: None, recovery };
         harness.open();
         harness
     }
 
-    fn environment(&self) -> Environment {
+    pub(super) fn environment(&self) -> Environment {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
-        Environment { disk: Arc::new(self.disk.clone()), clock }
+        Environment { disk: Arc::new(self.disk.clone()), clock, keys: self.keys.clone() }
     }
 
     pub(super) fn open(&mut self) {
@@ -188,6 +227,10 @@ impl Harness {
         Ledger { streams: streams.iter().map(|shared| shared.ledger()).collect() }
     }
 
+    pub(super) fn health(&self) -> Health {
+        health::examine(&self.opened.as_ref().expect("the queue is open").streams)
+    }
+
     pub(super) fn total(&self) -> Counts {
         self.ledger().streams[0].total.clone()
     }
@@ -223,7 +266,7 @@ impl Harness {
         let ledger = self.ledger();
         assert!(ledger.balances(), "{ledger:#?}");
         assert_eq!(ledger.streams[0].total.queued as usize, records.len(), "{ledger:#?}");
-        let on_disk = inspect::inspect_on(&self.disk, &root()).unwrap();
+        let on_disk = inspect::inspect_on(&self.disk, &self.keys, &root()).unwrap();
         assert!(on_disk.balances(), "on disk: {on_disk:#?}");
         records
     }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use super::{
+    harness::Coding,
     model::{Action, Model},
     power_cuts::{LIMIT, POLICIES, kind},
     seeds::{Seeds, Tally},
@@ -43,7 +44,7 @@ fn script() -> Vec<Action> {
 fn failing(policy: usize, operation: u64, failure: Failure, lasting: bool) -> Tally {
     let disk = SimulatedDisk::default();
     disk.fail_after(operation, failure, lasting);
-    let mut model = Model::on(disk, LIMIT, POLICIES[policy], None);
+    let mut model = Model::on(disk, Coding::PLAIN, LIMIT, POLICIES[policy], None);
     for action in script() {
         model.run(&action);
     }
@@ -71,7 +72,8 @@ fn failing(policy: usize, operation: u64, failure: Failure, lasting: bool) -> Ta
 #[test]
 fn every_operation_may_fail_and_nothing_acknowledged_is_lost() {
     let counts = [0, 1, 2].map(|policy| {
-        let mut model = Model::on(SimulatedDisk::default(), LIMIT, POLICIES[policy], None);
+        let mut model =
+            Model::on(SimulatedDisk::default(), Coding::PLAIN, LIMIT, POLICIES[policy], None);
         script().iter().for_each(|action| model.run(action));
         model.queue.disk.changes()
     });

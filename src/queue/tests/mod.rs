@@ -1,9 +1,11 @@
 //! The engine under a disk that misbehaves, without threads and runtime.
 
 mod damage;
+mod encoded;
 mod faults;
 mod handle;
 mod harness;
+mod health;
 mod io_errors;
 mod model;
 mod patient;
@@ -14,3 +16,4 @@ mod reserve;
 mod retention;
 mod seeds;
 mod small_disk;
+mod upgrade;

@@ -8,7 +8,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    harness::{Chance, Harness, SMALL, STREAM, root},
+    harness::{Chance, Coding, Harness, SMALL, STREAM, root},
     patient::{Original, Patient},
 };
 use crate::{
@@ -62,11 +62,12 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new(bytes_max: u64, on_full: OnFull, age_max: Option<Duration>) -> Self {
-        Self::on(SimulatedDisk::default(), bytes_max, on_full, age_max)
+        Self::on(SimulatedDisk::default(), Coding::PLAIN, bytes_max, on_full, age_max)
     }
 
     pub(super) fn on(
         disk: SimulatedDisk,
+        coding: Coding,
         bytes_max: u64,
         on_full: OnFull,
         age_max: Option<Duration>,
@@ -74,8 +75,9 @@ impl Model {
         let mut options =
             StreamOptions { bytes_max, on_full, ..StreamOptions::with_defaults(STREAM) };
         options.age_max = age_max.unwrap_or(options.age_max);
+        options.compression = coding.compression;
         Self {
-            queue: Harness::on(disk, options),
+            queue: Harness::with_keys(disk, options, coding.keys()),
             submitted: Vec::new(),
             known: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
@@ -229,7 +231,7 @@ impl Model {
             let (source, payload) = self.submitted[*number].clone();
             (*sequence, Original { source, payload })
         });
-        Patient::new(self.queue.disk.duplicate(), originals.collect())
+        Patient::new(self.queue.disk.duplicate(), self.queue.keys.clone(), originals.collect())
     }
 
     /// The number of the submission that a record is; it must be one, byte for byte.
@@ -297,6 +299,12 @@ impl Model {
     }
 }
 
+/// Half of the stories are told in plain frames.
+fn coding() -> impl Strategy<Value = Coding> {
+    let every: Vec<_> = Coding::all().collect();
+    prop_oneof![Just(Coding::PLAIN), proptest::sample::select(every)]
+}
+
 fn loss() -> impl Strategy<Value = Loss> {
     prop_oneof![Just(Loss::Everything), Just(Loss::KeepPrefix), Just(Loss::KeepSectors)]
 }
@@ -322,8 +330,8 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn run(on_full: OnFull, actions: &[Action]) {
-    let mut model = Model::new(SMALL, on_full, None);
+fn run(on_full: OnFull, coding: Coding, actions: &[Action]) {
+    let mut model = Model::on(SimulatedDisk::default(), coding, SMALL, on_full, None);
     for action in actions {
         model.run(action);
     }
@@ -341,22 +349,25 @@ proptest! {
 
     #[test]
     fn acknowledged_records_survive_every_crash(
+        coding in coding(),
         actions in proptest::collection::vec(action(), 1..40),
     ) {
-        run(OnFull::Reject, &actions);
+        run(OnFull::Reject, coding, &actions);
     }
 
     #[test]
     fn only_evicted_records_are_missing_under_drop_oldest(
+        coding in coding(),
         actions in proptest::collection::vec(action(), 1..40),
     ) {
-        run(OnFull::DropOldest, &actions);
+        run(OnFull::DropOldest, coding, &actions);
     }
 
     #[test]
     fn dropped_newest_records_are_counted_across_crashes(
+        coding in coding(),
         actions in proptest::collection::vec(action(), 1..40),
     ) {
-        run(OnFull::DropNewest, &actions);
+        run(OnFull::DropNewest, coding, &actions);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    harness::Chance,
+    harness::{Chance, Coding},
     model::{Action, Batch, Model},
     seeds::{Seeds, Tally},
 };
@@ -91,7 +91,9 @@ impl Story {
 
 fn model(disk: SimulatedDisk, number: u64) -> Model {
     let policy = POLICIES[(number % 3) as usize];
-    Model::on(disk, LIMIT, policy, (number / 3 % 2 == 1).then_some(AGE_MAX))
+    // Half of them plain, the others in each encoding.
+    let coding = Coding::all().nth((number % 11) as usize).unwrap_or(Coding::PLAIN);
+    Model::on(disk, coding, LIMIT, policy, (number / 3 % 2 == 1).then_some(AGE_MAX))
 }
 
 /// A story of many cuts in a row.

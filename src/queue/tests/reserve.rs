@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::harness::{ManualClock, root};
 use crate::{
-    AppendError, Clock as _, Condition, Environment, NewRecord, OnFull, StreamOptions,
+    AppendError, Clock as _, Condition, Environment, Keys, NewRecord, OnFull, StreamOptions,
     disk::simulated::SimulatedDisk,
     open::{Opened, open_streams},
     reader::{self, Limits},
@@ -41,8 +41,11 @@ impl Two {
             on_full,
             ..StreamOptions::with_defaults(name)
         });
-        let environment =
-            Environment { disk: Arc::new(disk.clone()), clock: Arc::clone(clock) as _ };
+        let environment = Environment {
+            disk: Arc::new(disk.clone()),
+            clock: Arc::clone(clock) as _,
+            keys: Keys::none(),
+        };
         open_streams(&root(), streams.into(), &environment).unwrap()
     }
 
