@@ -30,7 +30,7 @@
 //! ```text
 //! <dir>/lock                          held (flock) while a gateway has the queue open
 //! <dir>/<stream>/<base>-<id>.seg      segment: base in 20 decimal digits, id in 16 hexadecimal
-//! <dir>/<stream>/<id>.spare           retired segment, or one about to begin; content void
+//! <dir>/<stream>/<id>.spare           retired segment, or the next one, laid by; content void
 //! <dir>/<stream>/cursor.0, cursor.1   the two slots of the cursor
 //! <dir>/<stream>/ballast              removed when the cursor finds no space
 //! <dir>/<stream>/quarantine/*.bad     bytes cut out, named <base>-<id>-<offset>-<sequence>
@@ -115,7 +115,14 @@
 //!
 //! A torn last batch keeps its intact records. The others count as accepted and damaged, since
 //! nobody can tell whether the batch was torn while it was written, before anyone was promised
-//! anything, or damaged later.
+//! anything, or damaged later. Where damage takes the end of the last segment, behind all that the
+//! cursor knew, and leaves nothing that speaks of it, it cannot be told from a write that never
+//! was.
+//!
+//! **Quarantine**: what is damaged is copied to `.bad` as it was found, unless it is zeros, and
+//! named in `.txt` with the reason: the disk could not read it, the file ends before it, there are
+//! only zeros, or no checksum fits. The folder takes at most a sixteenth of the stream's limit,
+//! 16 MiB and 1000 files; the oldest make room.
 
 mod accounts;
 mod bodies;
