@@ -39,9 +39,11 @@ fn place(content: &[u8], text: &str) -> usize {
     content.windows(text.len()).position(|window| window == text.as_bytes()).unwrap()
 }
 
+type Wound = fn(&mut Vec<u8>);
+
 #[test]
 fn what_was_cut_out_is_kept_with_the_reason() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    let damages: [(&str, Wound); 3] = [
         ("no checksum fits what is there", |content| {
             let at = place(content, "record-06");
             content[at + 3] = b'y';
