@@ -16,6 +16,7 @@ mod full_disk;
 mod local_side;
 mod memory;
 mod monitoring;
+mod queue_tools;
 mod refused_certificate;
 mod shipped_files;
 mod support_itself;

@@ -1,6 +1,9 @@
-//! What is shipped is true: every configuration in `config/` passes the gateway's own check.
+//! What is shipped is true: every configuration in `config/` passes the gateway's own check, and
+//! every command in the documents is one that there is.
 
 use std::{fs, path::PathBuf, process::Command};
+
+use clap::Parser;
 
 use crate::support::{Authority, folder, holdfast};
 
@@ -52,4 +55,39 @@ fn with_files_in_place(text: &str, folder: &tempfile::TempDir) -> String {
         file.map_or_else(|| line.to_owned(), |file| format!("{key} = \"{}\"", file.display()))
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Every line of the documents' code blocks that calls the binary, with its document.
+fn commands_in_documents() -> Vec<(PathBuf, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("README.md")];
+    for folder in ["docs", "docs/operating"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        documents.extend(paths.filter(|path| path.extension().is_some_and(|e| e == "md")));
+    }
+    let mut commands = Vec::new();
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        let mut in_block = false;
+        for line in text.lines() {
+            in_block ^= line.starts_with("```");
+            let line = line.trim_start().trim_start_matches("sudo -u holdfast ");
+            if in_block && line.starts_with("holdfast ") {
+                commands.push((document.clone(), line.to_owned()));
+            }
+        }
+    }
+    commands
+}
+
+#[test]
+fn every_command_in_the_documents_is_understood() {
+    let commands = commands_in_documents();
+    assert!(commands.len() > 10, "{commands:?}");
+    for (document, command) in commands {
+        let command = command.split(['#', '>', '|', '&']).next().unwrap_or_default();
+        let parsed = holdfast::cli::Cli::try_parse_from(command.split_whitespace());
+        assert!(parsed.is_ok(), "{}: `{command}`: {}", document.display(), parsed.unwrap_err());
+    }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// The exit codes, for `--help`.
 pub(super) const HELP: &str = "Exit codes: 0 success; 1 failure while running; 2 wrong usage; \
-    3 a promise was not kept (ledger, demo); 75 the data folder is in use by another gateway; \
+    3 a promise was not kept (ledger, demo) or damage was found (queue verify); 75 the data folder is in use by another gateway; \
     78 the configuration is wrong.";
 
 /// How a command ended.
@@ -14,7 +14,9 @@ pub enum Exit {
     Success = 0,
     /// It failed while running; the last lines on standard error say why.
     Failure = 1,
-    /// The ledger does not balance, or the demo saw a promise broken.
+    /// Wrong usage of the command line, as far as that is seen only when it is carried out.
+    Usage = 2,
+    /// The ledger does not balance, the queue is damaged, or the demo saw a promise broken.
     PromiseBroken = 3,
     /// Another gateway has the data folder (`EX_TEMPFAIL`).
     InUse = 75,

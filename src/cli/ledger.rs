@@ -31,10 +31,10 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
             return Exit::Config;
         }
     };
-    let ledger = match queue::inspect(&dir, &keys) {
+    let ledger = match queue::Folder::new(&dir).with_keys(keys).ledger() {
         Ok(ledger) => ledger,
         Err(error) => {
-            eprintln!("holdfast ledger: {}: {error}", dir.display());
+            eprintln!("holdfast ledger: {error}");
             return Exit::Failure;
         }
     };
@@ -51,46 +51,34 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
 
 /// The ledger as a table, one line per source and a sum per stream.
 pub(crate) fn table(ledger: &Ledger) -> String {
-    let mut lines = vec![
-        [
-            "stream",
-            "source",
-            "accepted",
-            "delivered",
-            "queued",
-            "expired",
-            "evicted",
-            "damaged",
-            "refused",
-            "balance",
-        ]
-        .map(str::to_owned),
+    let head = [
+        "stream",
+        "source",
+        "accepted",
+        "delivered",
+        "queued",
+        "expired",
+        "evicted",
+        "damaged",
+        "refused",
+        "balance",
     ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
     for stream in &ledger.streams {
         for source in &stream.sources {
-            lines.push(line(&stream.stream, &source.source, &source.counts));
+            rows.push(row(&stream.stream, &source.source, &source.counts));
         }
-        lines.push(line(&stream.stream, "(all)", &stream.total));
-    }
-    let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 10] = std::array::from_fn(width);
-    let mut out = String::new();
-    for cells in &lines {
-        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-            let padding = " ".repeat(width - cell.chars().count());
-            // Names to the left, numbers to the right.
-            let padded =
-                if column < 2 { format!("{cell}{padding}") } else { format!("{padding}{cell}") };
-            out.push_str(&padded);
-            out.push_str(if column + 1 < cells.len() { "  " } else { "\n" });
-        }
+        rows.push(row(&stream.stream, "(all)", &stream.total));
     }
     let verdict = if ledger.balances() { "balances" } else { "DOES NOT BALANCE" };
-    out + "accepted = delivered + queued + expired + evicted + damaged: " + verdict + "\n"
+    super::table::table(&rows, 2)
+        + "accepted = delivered + queued + expired + evicted + damaged: "
+        + verdict
+        + "\n"
 }
 
-fn line(stream: &str, source: &str, counts: &Counts) -> [String; 10] {
-    [
+fn row(stream: &str, source: &str, counts: &Counts) -> Vec<String> {
+    vec![
         stream.to_owned(),
         source.to_owned(),
         counts.accepted.to_string(),

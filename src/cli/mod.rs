@@ -6,7 +6,10 @@ mod exit;
 mod ledger;
 mod logging;
 mod passwd;
+mod queue;
 mod run;
+mod table;
+mod terminal;
 
 use std::path::PathBuf;
 
@@ -32,6 +35,9 @@ enum Command {
     Check(ConfigArgs),
     /// Show what became of every message: accepted = delivered + queued + expired + evicted + damaged.
     Ledger(ledger::LedgerArgs),
+    /// Look into a queue's folder, move its backlog, put it right.
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
     /// Make the hash of a password for [[user]].
     Passwd,
     /// Show the promises being kept, in about 40 seconds, with everything simulated.
@@ -42,7 +48,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct ConfigArgs {
     /// The configuration file; conf.d/*.toml beside it apply too.
-    #[arg(long, default_value = "/etc/holdfast/holdfast.toml")]
+    #[arg(short, long, default_value = "/etc/holdfast/holdfast.toml")]
     config: PathBuf,
     /// Override one key, e.g. --set uplink.url=mqtts://other.example
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
@@ -62,6 +68,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::check(&args),
             Command::Ledger(args) => ledger::ledger(&args),
+            Command::Queue(command) => command.run(),
             Command::Passwd => passwd::passwd(),
             Command::Demo(args) => demo::demo(&args),
         }

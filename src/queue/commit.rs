@@ -126,6 +126,12 @@ impl Committer {
         Some(begun)
     }
 
+    /// Writes every cursor, as far as the disk lets it; the first failure.
+    pub(super) fn persist(&mut self) -> std::io::Result<()> {
+        let written = self.writers.iter_mut().map(|writer| writer.store.persist(&writer.shared));
+        written.fold(Ok(()), std::io::Result::and)
+    }
+
     /// Writes every cursor.
     pub(super) fn close(&mut self) {
         for writer in &mut self.writers {

@@ -29,6 +29,7 @@
 //!
 //! ```text
 //! <dir>/lock                          held (flock) while a gateway has the queue open
+//! <dir>/imports                       what was taken over from other queues (see `import`)
 //! <dir>/<stream>/<base>-<id>.seg      segment: base in 20 decimal digits, id in 16 hexadecimal
 //! <dir>/<stream>/<id>.spare           retired segment, or the next one, laid by; content void
 //! <dir>/<stream>/cursor.0, cursor.1   the two slots of the cursor
@@ -136,6 +137,7 @@ mod forecast;
 mod frame;
 mod handed;
 mod health;
+mod import;
 mod inbox;
 mod inspect;
 mod keys;
@@ -148,6 +150,7 @@ mod queue;
 mod reader;
 mod record;
 mod recovery;
+mod repair;
 mod retention;
 mod scan;
 mod sealing;
@@ -169,7 +172,11 @@ pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk, Space};
 pub use forecast::{Forecast, LimitReason};
 pub use health::{Condition, DiskHealth, Health, StreamHealth};
-pub use inspect::{InspectError, Report, inspect, verify};
+pub use import::{Import, ImportError, Imported, Origin};
+pub use inspect::{
+    Folder, InspectError, OtherFile, Purpose, Records, Report, SegmentFile, Stored, StreamFiles,
+    StreamOverview,
+};
 pub use keys::{KeyTag, Keys, KeysError};
 pub use ledger::{Counts, Ledger, Refusal, SourceLedger, StreamLedger};
 pub use open::{Environment, OpenError};
@@ -179,6 +186,7 @@ pub use queue::{AppendError, Queue};
 pub use reader::{Chunk, ReadError};
 pub use record::{NewRecord, Record, Stamp};
 pub use recovery::Recovery;
+pub use repair::{RepairError, Repaired, removable, repair};
 pub use stream::{Stream, StreamId};
 pub use trend::Rates;
 pub use wear::{DEVICE_WRITE_AMPLIFICATION, ENDURANCE_CYCLES, PAGE_BYTES, Wear, flash_life_years};

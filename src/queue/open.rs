@@ -13,7 +13,7 @@ use super::{
     bodies::KeyMissing,
     commit::Committer,
     disk::{CountedDisk, Disk, Lock, RealDisk},
-    quarantine,
+    import, quarantine,
     recovery::{self, Assessment},
     state::{Shared, State},
     store::Store,
@@ -115,10 +115,7 @@ pub(super) fn open_streams(
         move |source| OpenError::Io { path, source }
     };
     disk.create_dir(dir).map_err(failed(dir))?;
-    let lock = disk.lock(&dir.join(LOCK)).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::InUse(dir.to_owned()),
-        _ => failed(&dir.join(LOCK))(error),
-    })?;
+    let lock = lock(&**disk, dir)?;
     let found = stream_folders(&**disk, dir).map_err(failed(dir))?;
     let mut recovery = Recovery::default();
     let (mut streams, mut writers) = (Vec::new(), Vec::new());
@@ -128,7 +125,17 @@ pub(super) fn open_streams(
         streams.push(shared);
         writers.push(writer);
     }
+    import::settle_pending(&**disk, dir, &streams, &mut recovery);
     Ok(Opened { streams, committer: Committer::new(writers), recovery, lock })
+}
+
+/// Takes the lock that a gateway holds while it has the queue open.
+pub(super) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Lock>, OpenError> {
+    let path = dir.join(LOCK);
+    disk.lock(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse(dir.to_owned()),
+        _ => OpenError::Io { path, source },
+    })
 }
 
 /// The stream folders of a queue's folder.
@@ -183,7 +190,7 @@ fn open_stream(
     };
     disk.create_dir(&dir).map_err(failed)?;
     let found = recovery::assess(&*disk, &environment.keys, &dir, &options.name).map_err(failed)?;
-    let Assessment { next, settled, accounts, segments, dead, report, cut_out, .. } = found;
+    let Assessment { next, settled, accounts, segments, dead, spares, report, cut_out, .. } = found;
     for (survey, gaps) in &cut_out {
         quarantine::keep(&*disk, &dir, options.bytes_max, survey, gaps);
     }
@@ -212,7 +219,7 @@ fn open_stream(
             }
             // At once, before another stream takes what was just given back. Without space it is
             // tried again in the regular work.
-            let _ = store.lay_by_a_spare(&shared);
+            let _ = store.adopt(&shared, spares).and_then(|()| store.lay_by_a_spare(&shared));
         }
         Err(error) => {
             recovery

@@ -150,6 +150,12 @@ impl SegmentHeader {
     }
 }
 
+/// The format version that the front of a segment claims, if it looks like one at all.
+pub(super) fn version(bytes: &[u8]) -> Option<u16> {
+    let mut take = Take(bytes);
+    (take.array()? == MAGIC).then(|| take.u16()).flatten()
+}
+
 /// The length a header claims for itself, if it looks like one at all.
 fn header_length(bytes: &[u8]) -> Option<usize> {
     let mut take = Take(bytes);

@@ -97,6 +97,12 @@ impl Settled {
         }
     }
 
+    /// Everything that is settled, in order.
+    pub(super) fn settled_ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        let below = (self.floor > 0).then_some(0..self.floor);
+        below.into_iter().chain(self.ranges.iter().map(|(start, end)| *start..*end))
+    }
+
     pub(super) fn encode(&self, buffer: &mut Vec<u8>) {
         put_varint(buffer, self.floor);
         put_varint(buffer, self.ranges.len() as u64);

@@ -28,6 +28,8 @@ pub(crate) struct Assessment {
     pub(crate) segments: VecDeque<Segment>,
     /// Files that hold nothing that is still needed.
     pub(crate) dead: Vec<String>,
+    /// Files that may become segments, and their lengths.
+    pub(crate) spares: Vec<(String, u64)>,
     /// Damage and remarks.
     pub(crate) report: Recovery,
     /// Segments in which damage was found, with the gaps, for the quarantine.
@@ -83,7 +85,11 @@ impl Assessment {
                 self.segment_generation = self.segment_generation.max(name.generation());
                 segments.push(Segment { name, file_bytes: entry.bytes, data_end: entry.bytes });
             } else if entry.name.ends_with(SPARE_SUFFIX) {
-                self.dead.push(entry.name);
+                if entry.bytes == 0 {
+                    self.dead.push(entry.name);
+                } else {
+                    self.spares.push((entry.name, entry.bytes));
+                }
             }
         }
         // A segment replaces all that earlier ones hold from its base on: they are what is left

@@ -1,9 +1,11 @@
 //! Frames that are compressed or encrypted keep every promise that plain ones do; damage costs the
 //! frame it hits and no more.
 
+use std::sync::Arc;
+
 use super::harness::{Coding, Harness, KEY, SMALL, STREAM, root};
 use crate::{
-    Compression, Keys, OnFull, OpenError, StreamOptions, disk::simulated::SimulatedDisk, inspect,
+    Compression, Folder, Keys, OnFull, OpenError, StreamOptions, disk::simulated::SimulatedDisk,
     open::open_streams,
 };
 
@@ -95,7 +97,10 @@ fn a_wrong_byte_costs_one_encoded_frame_and_is_named() {
             let mut bad = good.clone();
             bad[at] ^= 0x40;
             disk.set_content(&path, &bad);
-            let report = inspect::verify_on(&disk, &coding.keys(), &root()).unwrap();
+            let report = Folder::on(Arc::new(disk.clone()), &root())
+                .with_keys(coding.keys())
+                .verify()
+                .unwrap();
             let queue = reopened(disk, coding.keys());
             let records = queue.check();
             assert!(records.len() >= 88, "{coding:?}: byte {at} cost {}", 96 - records.len());

@@ -12,10 +12,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Chunk, Clock, Compression, Condition, Counts, Environment, Health, Keys, Ledger, NewRecord,
-    OnFull, ReadError, Record, Recovery, Stamp, StreamId, StreamOptions,
+    Chunk, Clock, Compression, Condition, Counts, Environment, Folder, Health, Keys, Ledger,
+    NewRecord, OnFull, ReadError, Record, Recovery, Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
-    health, inspect,
+    health,
     open::{Opened, open_streams},
     reader::{self, Limits},
     state::Shared,
@@ -125,6 +125,11 @@ impl Harness {
         let mut harness = Self { disk, clock, options, keys, opened: None, recovery };
         harness.open();
         harness
+    }
+
+    /// The folder, for looking into it.
+    pub(super) fn folder(&self) -> Folder {
+        Folder::on(Arc::new(self.disk.clone()), &root()).with_keys(self.keys.clone())
     }
 
     pub(super) fn environment(&self) -> Environment {
@@ -266,7 +271,7 @@ impl Harness {
         let ledger = self.ledger();
         assert!(ledger.balances(), "{ledger:#?}");
         assert_eq!(ledger.streams[0].total.queued as usize, records.len(), "{ledger:#?}");
-        let on_disk = inspect::inspect_on(&self.disk, &self.keys, &root()).unwrap();
+        let on_disk = self.folder().ledger().unwrap();
         assert!(on_disk.balances(), "on disk: {on_disk:#?}");
         records
     }

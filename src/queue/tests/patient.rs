@@ -4,14 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::harness::{Harness, STREAM, root};
 use crate::{
-    Keys, OnFull, StreamOptions, cursor,
+    Folder, Keys, OnFull, StreamOptions, cursor,
     disk::simulated::SimulatedDisk,
     frame::{FRAME_HEADER_BYTES, FrameHeader},
-    inspect,
     segment::SegmentName,
     survey::Survey,
 };
@@ -134,7 +134,8 @@ impl Patient {
         let touched = self.touched(&damaged);
         let cursor_touched =
             self.cursors.iter().any(|(path, content)| damaged.content(path) != *content);
-        let verified = inspect::verify_on(&damaged, &self.keys, &root()).unwrap();
+        let folder = Folder::on(Arc::new(damaged.clone()), &root()).with_keys(self.keys.clone());
+        let verified = folder.verify().unwrap();
         let named: BTreeSet<u64> =
             verified.damage.iter().flat_map(|damage| damage.sequences.clone()).collect();
 

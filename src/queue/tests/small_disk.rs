@@ -13,8 +13,8 @@ use bytes::Bytes;
 
 use super::harness::ManualClock;
 use crate::{
-    AppendError, Clock as _, Condition, Environment, Keys, NewRecord, OnFull, Options, Queue,
-    Record, StreamOptions, inspect,
+    AppendError, Clock as _, Condition, Environment, Folder, NewRecord, OnFull, Options, Queue,
+    Record, StreamOptions,
 };
 
 const DISK_BYTES: u64 = 64 * 1024 * 1024;
@@ -246,14 +246,14 @@ async fn reopen_drain_and_resume(disk: &SmallDisk, on_full: OnFull, promises: &P
     queue.close().await;
     drop(queue);
 
-    let ledger = inspect(&dir, &Keys::none()).unwrap();
+    let ledger = Folder::new(&dir).ledger().unwrap();
     assert!(ledger.balances(), "{ledger:#?}");
     let (queue, _) = open(&dir, on_full);
     assert_eq!(drain(&queue, "greedy").await.len(), 100, "what was drained is not sent again");
     assert_eq!(drain(&queue, "modest").await.len(), 20);
     std::fs::remove_file(hog).unwrap();
     queue.close().await;
-    let [greedy, modest] = &inspect(&dir, &Keys::none()).unwrap().streams[..] else {
+    let [greedy, modest] = &Folder::new(&dir).ledger().unwrap().streams[..] else {
         panic!("two streams")
     };
     assert_eq!((greedy.total.queued, modest.total.queued), (0, 0));

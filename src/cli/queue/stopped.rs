@@ -1,0 +1,74 @@
+//! Why a verb could not be carried out, and the exit code for it.
+
+use std::{io, path::Path};
+
+use crate::{
+    cli::Exit,
+    queue::{ImportError, InspectError, OpenError, RepairError},
+};
+
+/// The end of a verb that failed.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) exit: Exit,
+    pub(super) why: String,
+}
+
+impl Stopped {
+    pub(super) fn failed(why: impl ToString) -> Self {
+        Self { exit: Exit::Failure, why: why.to_string() }
+    }
+
+    pub(super) fn usage(why: impl ToString) -> Self {
+        Self { exit: Exit::Usage, why: why.to_string() }
+    }
+
+    /// For a file or folder of the operator's.
+    pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |error| Self::failed(format!("{}: {error}", path.display()))
+    }
+
+    /// For standard output.
+    pub(super) fn output(error: io::Error) -> Self {
+        Self::failed(format!("standard output cannot be written: {error}"))
+    }
+}
+
+impl From<InspectError> for Stopped {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::NoStream { .. } => Self::usage(error),
+            InspectError::Io { .. } => Self::failed(error),
+        }
+    }
+}
+
+impl From<OpenError> for Stopped {
+    fn from(error: OpenError) -> Self {
+        let exit = match error {
+            OpenError::InUse(_) => Exit::InUse,
+            OpenError::KeyMissing { .. } => Exit::Config,
+            _ => Exit::Failure,
+        };
+        Self { exit, why: error.to_string() }
+    }
+}
+
+impl From<ImportError> for Stopped {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Open(error) => error.into(),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<RepairError> for Stopped {
+    fn from(error: RepairError) -> Self {
+        match error {
+            RepairError::Open(error) => error.into(),
+            RepairError::Inspect(error) => error.into(),
+            RepairError::Write { .. } => Self::failed(error),
+        }
+    }
+}

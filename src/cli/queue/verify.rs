@@ -1,0 +1,45 @@
+//! `holdfast queue verify`
+
+use clap::Args;
+
+use super::{Stopped, folder::FolderArgs};
+use crate::{
+    cli::{Exit, terminal::print},
+    queue::Report,
+};
+
+/// Options of `holdfast queue verify`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Stopped> {
+    let report = args.folder.open()?.verify()?;
+    let text = if args.json {
+        let json = serde_json::to_string(&report).expect("a report holds only names and numbers");
+        json + "\n"
+    } else {
+        text(&report)
+    };
+    print(&text).map_err(Stopped::output)?;
+    Ok(if report.is_clean() { Exit::Success } else { Exit::PromiseBroken })
+}
+
+/// The report, a line for each thing that is wrong, and a verdict.
+pub(super) fn text(report: &Report) -> String {
+    let notes = report.notes.iter().cloned();
+    let lines = notes.chain(report.damage.iter().map(ToString::to_string));
+    let mut text: String = lines.map(|line| line + "\n").collect();
+    text += &format!(
+        "{} queued record(s) are intact, {} are damaged{}\n",
+        report.intact,
+        report.damaged(),
+        if report.is_clean() { "; nothing is wrong" } else { "" }
+    );
+    text
+}
