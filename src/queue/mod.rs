@@ -13,6 +13,8 @@
 //!   damaged), once, or queued. Queued is never stored: it is accepted less settled.
 //! - A segment's file is removed or used again only when a synced cursor says that all of it is
 //!   settled.
+//! - A stream that fills the disk leaves the others their reserve: each has the space of its next
+//!   segment and of its cursor laid by.
 //! - No sequence is used for two records that anyone could have seen.
 //! - Damage never stops anything: what is intact is found behind it, what is not is named,
 //!   counted under its source, and copied to the quarantine.
@@ -29,10 +31,11 @@
 //! <dir>/lock                          held (flock) while a gateway has the queue open
 //! <dir>/imports                       what was taken over from other queues (see `import`)
 //! <dir>/<stream>/<base>-<id>.seg      segment: base in 20 decimal digits, id in 16 hexadecimal
-//! <dir>/<stream>/<id>.spare           retired segment, or one about to begin; content void
+//! <dir>/<stream>/<id>.spare           retired segment, or the next one, laid by; content void
 //! <dir>/<stream>/cursor.0, cursor.1   the two slots of the cursor
 //! <dir>/<stream>/ballast              removed when the cursor finds no space
 //! <dir>/<stream>/quarantine/*.bad     bytes cut out, named <base>-<id>-<offset>-<sequence>
+//! <dir>/<stream>/quarantine/*.txt     beside each a line: which records were lost, where and why
 //! ```
 //!
 //! **Segment**: a header, frames one behind the other, then anything (zeros, or what a retired
@@ -113,7 +116,14 @@
 //!
 //! A torn last batch keeps its intact records. The others count as accepted and damaged, since
 //! nobody can tell whether the batch was torn while it was written, before anyone was promised
-//! anything, or damaged later.
+//! anything, or damaged later. Where damage takes the end of the last segment, behind all that the
+//! cursor knew, and leaves nothing that speaks of it, it cannot be told from a write that never
+//! was.
+//!
+//! **Quarantine**: what is damaged is copied to `.bad` as it was found, unless it is zeros, and
+//! named in `.txt` with the reason: the disk could not read it, the file ends before it, there are
+//! only zeros, or no checksum fits. The folder takes at most a sixteenth of the stream's limit,
+//! 16 MiB and 1000 files; the oldest make room.
 
 mod accounts;
 mod bodies;

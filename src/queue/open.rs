@@ -190,7 +190,7 @@ fn open_stream(
     };
     disk.create_dir(&dir).map_err(failed)?;
     let found = recovery::assess(&*disk, &environment.keys, &dir, &options.name).map_err(failed)?;
-    let Assessment { next, settled, accounts, segments, dead, report, cut_out, .. } = found;
+    let Assessment { next, settled, accounts, segments, dead, spares, report, cut_out, .. } = found;
     for (survey, gaps) in &cut_out {
         quarantine::keep(&*disk, &dir, options.bytes_max, survey, gaps);
     }
@@ -213,7 +213,14 @@ fn open_stream(
     // The cursor first: what it says must be on disk before anything is removed. If it cannot be
     // written, the files stay, and the stream's condition says so.
     match store.persist(&shared) {
-        Ok(()) => dead.iter().for_each(|file_name| store.discard(file_name)),
+        Ok(()) => {
+            for file_name in &dead {
+                store.discard(file_name);
+            }
+            // At once, before another stream takes what was just given back. Without space it is
+            // tried again in the regular work.
+            let _ = store.adopt(&shared, spares).and_then(|()| store.lay_by_a_spare(&shared));
+        }
         Err(error) => {
             recovery
                 .notes

@@ -359,8 +359,38 @@ impl Store {
         }
         let last = shared.state().segments.back().map(|segment| segment.name);
         self.release(shared, keep.or(last))?;
-        // Without space there is no ballast yet; it is tried again with the next round.
+        // Without space there is no reserve yet; it is tried again with the next round.
         let _ = self.restore_ballast();
+        let _ = self.lay_by_a_spare(shared);
+        Ok(())
+    }
+
+    /// Takes over what a queue that ended had laid by; what is of no use goes.
+    pub(super) fn adopt(&mut self, shared: &Shared, spares: Vec<(String, u64)>) -> io::Result<()> {
+        for (file_name, file_bytes) in spares {
+            let taken = shared.state().disk_bytes();
+            let fits = taken + file_bytes <= self.bytes_max;
+            if file_bytes == self.segment_bytes && fits && self.spares.len() < SPARES_MAX {
+                self.spares.push(Spare { file_name, file_bytes });
+                shared.state().spare_bytes = self.spare_bytes();
+            } else {
+                self.discard(&file_name);
+            }
+        }
+        // A name that was given to a spare and is not durable yet might be a segment's again.
+        if self.spares.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.dir) }
+    }
+
+    /// The next segment's space is taken before it is needed, so that another stream that fills
+    /// the disk leaves it.
+    pub(super) fn lay_by_a_spare(&mut self, shared: &Shared) -> io::Result<()> {
+        let taken = shared.state().disk_bytes() + self.unpublished_bytes;
+        if !self.spares.is_empty() || taken + self.segment_bytes > self.bytes_max {
+            return Ok(());
+        }
+        let spare = self.create_spare(self.segment_bytes)?;
+        self.spares.push(spare);
+        shared.state().spare_bytes = self.spare_bytes();
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a whole segment, as far as it can be read.
 
-use std::{collections::HashMap, io, path::Path};
+use std::{collections::HashMap, io, ops::Range, path::Path};
 
 use bytes::Bytes;
 
@@ -26,6 +26,8 @@ pub(super) struct Survey {
     pub(super) bytes: Bytes,
     pub(super) header: Option<SegmentHeader>,
     pub(super) scan: Scan,
+    /// What the disk could not read, and counts as zeros.
+    pub(super) unreadable: Vec<Range<u64>>,
     bodies: BodyReader,
 }
 
@@ -44,9 +46,9 @@ impl Survey {
         name: SegmentName,
         limit: u64,
     ) -> io::Result<Self> {
-        let bytes = match segment::open(disk, dir, name) {
+        let (bytes, unreadable) = match segment::open(disk, dir, name) {
             Ok(file) => read(&*file)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(error),
         };
         let header = match SegmentHeader::decode(&bytes, name) {
@@ -61,7 +63,7 @@ impl Survey {
         if let Some(tag) = scan.key_missing {
             return Err(KeyMissing::error(name, tag));
         }
-        Ok(Self { name, bytes: bytes.into(), header, scan, bodies })
+        Ok(Self { name, bytes: bytes.into(), header, scan, unreadable, bodies })
     }
 
     /// The bytes of a record.
@@ -111,26 +113,28 @@ pub(super) fn newer(version: u16) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
-fn read(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
+fn read(file: &dyn DiskFile) -> io::Result<(Vec<u8>, Vec<Range<u64>>)> {
     let length = usize::try_from(file.bytes()?).unwrap_or(usize::MAX);
     let mut bytes = vec![0; length];
     if let Ok(read) = retried(file, &mut bytes, 0) {
         bytes.truncate(read);
-        return Ok(bytes);
+        return Ok((bytes, Vec::new()));
     }
-    let (mut readable, mut last) = (0, None);
+    let (mut readable, mut unreadable, mut last) = (0, Vec::new(), None);
     for (number, block) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
-        match retried(file, block, (number * BLOCK_BYTES) as u64) {
+        let at = (number * BLOCK_BYTES) as u64;
+        match retried(file, block, at) {
             Ok(_) => readable += 1,
             Err(error) => {
                 block.fill(0);
+                unreadable.push(at..at + block.len() as u64);
                 last = Some(error);
             }
         }
     }
     match last {
         Some(error) if readable == 0 => Err(error),
-        _ => Ok(bytes),
+        _ => Ok((bytes, unreadable)),
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Assessment {
     pub(crate) segments: VecDeque<Segment>,
     /// Files that hold nothing that is still needed.
     pub(crate) dead: Vec<String>,
+    /// Files that may become segments, and their lengths.
+    pub(crate) spares: Vec<(String, u64)>,
     /// Damage and remarks.
     pub(crate) report: Recovery,
     /// Segments in which damage was found, with the gaps, for the quarantine.

@@ -24,7 +24,11 @@ pub(super) fn take(work: &mut Work<'_>, entries: Vec<Entry>) {
             *generation = name.generation().max(*generation);
             found.push(Segment { name, file_bytes: entry.bytes, data_end: entry.bytes });
         } else if entry.name.ends_with(SPARE_SUFFIX) {
-            work.found.dead.push(entry.name);
+            if entry.bytes == 0 {
+                work.found.dead.push(entry.name);
+            } else {
+                work.found.spares.push((entry.name, entry.bytes));
+            }
         }
     }
     found.sort_by_key(|segment| Reverse(segment.name.id));

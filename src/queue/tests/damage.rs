@@ -250,3 +250,23 @@ fn segment_files(queue: &Harness) -> Vec<PathBuf> {
     let paths = queue.disk.paths().into_iter();
     paths.filter(|path| path.to_string_lossy().ends_with(".seg")).collect()
 }
+
+#[test]
+fn frames_of_another_segment_never_join_even_where_they_would_follow() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 10, 100);
+    queue.kill();
+    queue.open();
+    queue.fill("b", 10, 100);
+    queue.kill();
+    let files = segment_files(&queue);
+    let [first, second] = &files[..] else { panic!("{files:?}") };
+    // Behind the first segment's tail, as if its file had been the second's before.
+    let (mut content, later) = (queue.disk.content(first), queue.disk.content(second));
+    let header = u32::from_le_bytes(later[12..16].try_into().unwrap()) as usize;
+    content.extend_from_slice(&later[header..]);
+    queue.disk.set_content(first, &content);
+    queue.disk.remove(second).unwrap();
+    queue.open();
+    assert_eq!(sequences(&queue.check()), (0..10).collect::<Vec<_>>());
+}

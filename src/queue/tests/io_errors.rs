@@ -74,7 +74,9 @@ fn every_operation_may_fail_and_nothing_acknowledged_is_lost() {
     let counts = [0, 1, 2].map(|policy| {
         let mut model =
             Model::on(SimulatedDisk::default(), Coding::PLAIN, LIMIT, POLICIES[policy], None);
-        script().iter().for_each(|action| model.run(action));
+        for action in script() {
+            model.run(&action);
+        }
         model.queue.disk.changes()
     });
     let seeds = Seeds::numbers(counts.iter().sum::<u64>() * WAYS);

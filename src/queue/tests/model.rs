@@ -231,7 +231,7 @@ impl Model {
             let (source, payload) = self.submitted[*number].clone();
             (*sequence, Original { source, payload })
         });
-        Patient::new(self.queue.disk.duplicate(), originals.collect())
+        Patient::new(self.queue.disk.duplicate(), self.queue.keys.clone(), originals.collect())
     }
 
     /// The number of the submission that a record is; it must be one, byte for byte.

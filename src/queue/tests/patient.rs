@@ -23,7 +23,7 @@ pub(super) struct Original {
     pub(super) payload: String,
 }
 
-/// Where a record, or the header of a frame, lies.
+/// Where a record, or the header of a frame, lies. A record in an encoded frame takes all of it.
 #[derive(Debug, Clone)]
 struct Piece {
     /// The sequences it speaks for.
@@ -46,6 +46,7 @@ struct SegmentLayout {
 pub(super) struct Patient {
     disk: SimulatedDisk,
     options: StreamOptions,
+    keys: Keys,
     originals: BTreeMap<u64, Original>,
     /// What is served as long as nothing is damaged.
     queued: BTreeSet<u64>,
@@ -64,13 +65,13 @@ pub(super) struct Outcome {
 
 impl Patient {
     /// `originals` is everything that was ever appended.
-    pub(super) fn new(disk: SimulatedDisk, originals: BTreeMap<u64, Original>) -> Self {
+    pub(super) fn new(disk: SimulatedDisk, keys: Keys, originals: BTreeMap<u64, Original>) -> Self {
         let options = StreamOptions {
             on_full: OnFull::Reject,
             bytes_max: 1024 * 1024,
             ..StreamOptions::with_defaults(STREAM)
         };
-        let healthy = Harness::on(disk.duplicate(), options.clone());
+        let healthy = Harness::with_keys(disk.duplicate(), options.clone(), keys.clone());
         let queued = healthy.check().iter().map(|record| record.sequence).collect();
         assert_eq!(healthy.total().damaged, 0);
         let mut names: Vec<_> = disk
@@ -85,12 +86,12 @@ impl Patient {
         let limits = names.iter().skip(1).map(|(name, _)| name.base).chain([u64::MAX]);
         let limits: Vec<u64> = limits.collect();
         let segments = names.into_iter().zip(limits);
-        let segments =
-            segments.map(|((name, path), limit)| SegmentLayout::of(&disk, path, name, limit));
+        let segments = segments
+            .map(|((name, path), limit)| SegmentLayout::of(&disk, &keys, path, name, limit));
         let segments = segments.collect();
         let cursors = disk.paths().into_iter().filter(|path| is_cursor(path));
         let cursors = cursors.map(|path| (path.clone(), disk.content(&path))).collect();
-        Self { disk, options, originals, queued, segments, cursors }
+        Self { disk, options, keys, originals, queued, segments, cursors }
     }
 
     /// The files that damage may strike.
@@ -112,7 +113,8 @@ impl Patient {
     /// Opens a damaged copy and checks all that must hold, whatever the damage was:
     ///
     /// - It opens, and serves no record that was not appended, in order.
-    /// - Every queued record whose own bytes are whole is served.
+    /// - Every queued record whose own bytes are whole is served; in an encoded frame these are the
+    ///   whole frame's.
     /// - Without damage to a cursor, nothing that was settled is served again.
     /// - Every lost record of which anything left on disk knows is named, counted, and named by
     ///   `verify` before. What nobody knows of was in the last segment, behind all that is left
@@ -132,13 +134,14 @@ impl Patient {
         let touched = self.touched(&damaged);
         let cursor_touched =
             self.cursors.iter().any(|(path, content)| damaged.content(path) != *content);
-        let verified = Folder::on(Arc::new(damaged.clone()), &root()).verify().unwrap();
+        let folder = Folder::on(Arc::new(damaged.clone()), &root()).with_keys(self.keys.clone());
+        let verified = folder.verify().unwrap();
         let named: BTreeSet<u64> =
             verified.damage.iter().flat_map(|damage| damage.sequences.clone()).collect();
 
         let exact =
             one_wound && self.headers_are_whole(&damaged) && touched.is_subset(&self.queued);
-        let queue = Harness::on(damaged, self.options.clone());
+        let queue = Harness::with_keys(damaged, self.options.clone(), self.keys.clone());
         let records = if exact { queue.check() } else { queue.check_the_sums() };
         for record in &records {
             let original = self.originals.get(&record.sequence);
@@ -199,8 +202,8 @@ impl Patient {
 }
 
 impl SegmentLayout {
-    fn of(disk: &SimulatedDisk, path: PathBuf, name: SegmentName, limit: u64) -> Self {
-        let survey = Survey::of(disk, &Keys::none(), &root().join(STREAM), name, limit).unwrap();
+    fn of(disk: &SimulatedDisk, keys: &Keys, path: PathBuf, name: SegmentName, limit: u64) -> Self {
+        let survey = Survey::of(disk, keys, &root().join(STREAM), name, limit).unwrap();
         let records = survey.scan.records.iter().map(|found| Piece {
             sequences: found.sequence..found.sequence + 1,
             bytes: found.range(),

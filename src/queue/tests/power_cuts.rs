@@ -132,11 +132,12 @@ const SCRIPT_ACTIONS: usize = 60;
 fn script(policy: u64) -> Vec<Action> {
     let mut story = Story(Chance(policy));
     let mut actions: Vec<_> = (0..SCRIPT_ACTIONS).map(|_| story.quiet()).collect();
-    // Somewhere in it everything is drained, so that segments become spares, and spares go.
+    // Somewhere in it everything is drained, so that segments become spares, and one spare goes
+    // to make room for a record that is longer than a segment.
     let drained = [
         Action::Acknowledge { spare: 0, at_most: usize::MAX },
         Action::Tend,
-        Action::Append(story.batch()),
+        Action::Append(vec![(0, 20_000)]),
         Action::KillAndOpen,
     ];
     actions.splice(SCRIPT_ACTIONS / 2..SCRIPT_ACTIONS / 2, drained);

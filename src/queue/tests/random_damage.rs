@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    harness::Chance,
+    harness::{Chance, Coding},
     model::{Action, Model},
     patient::{Outcome, Patient, goes_on},
     seeds::{Seeds, Tally},
@@ -20,9 +20,10 @@ const CASES_PER_PATIENT: u64 = 30;
 const MULTIPLE: u64 = 4;
 
 /// A queue with a life: rotations, restarts, records settled in and out of order, spares.
-fn patient(chance: &mut Chance) -> Patient {
+fn patient(chance: &mut Chance, coding: Coding) -> Patient {
     let policy = [OnFull::DropOldest, OnFull::DropNewest, OnFull::Reject];
-    let mut model = Model::new(LIMIT, policy[chance.below(3) as usize], None);
+    let policy = policy[chance.below(3) as usize];
+    let mut model = Model::on(SimulatedDisk::default(), coding, LIMIT, policy, None);
     for _ in 0..3 + chance.below(12) {
         let action = match chance.below(10) {
             0..=5 => {
@@ -81,7 +82,9 @@ fn file_kind(path: &Path) -> &'static str {
 
 fn damage_at_random(seed: u64) -> Tally {
     let mut chance = Chance(seed);
-    let patient = patient(&mut chance);
+    // Half of them plain, the others in each encoding.
+    let coding = Coding::all().nth((seed % 11) as usize).unwrap_or(Coding::PLAIN);
+    let patient = patient(&mut chance, coding);
     let files = patient.files();
     let (segments, others): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|path| file_kind(path) == "segment");
@@ -101,6 +104,7 @@ fn damage_at_random(seed: u64) -> Tally {
         }
         let (queue, outcome) = patient.examine(disk, wounds == 1, &what);
         note(&mut tally, wounds, outcome);
+        tally.count(format!("coding {}", coding.name()));
         if case % 3 == 0 {
             goes_on(queue, &what);
         }

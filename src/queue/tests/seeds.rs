@@ -16,7 +16,7 @@ const THREADS: usize = 2;
 #[derive(Debug)]
 pub(super) struct Seeds {
     fresh: u64,
-    seeds: Vec<u64>,
+    cases: Vec<u64>,
     /// Whether only one case was asked for, so that counts mean nothing.
     pub(super) one: bool,
 }
@@ -26,20 +26,20 @@ impl Seeds {
         let asked = std::env::var("HOLDFAST_TEST_SEED").ok();
         if let Some(asked) = asked {
             let seed = asked.parse().expect("HOLDFAST_TEST_SEED is a whole number");
-            return Self { fresh: seed, seeds: vec![seed], one: true };
+            return Self { fresh: seed, cases: vec![seed], one: true };
         }
         // Small enough to be typed.
         let fresh = getrandom::u32().map_or(0, u64::from) << 16;
         let half = count / 2;
-        let seeds = (FIXED..FIXED + half).chain(fresh..fresh + count - half).collect();
-        Self { fresh, seeds, one: false }
+        let cases = (FIXED..FIXED + half).chain(fresh..fresh + count - half).collect();
+        Self { fresh, cases, one: false }
     }
 
     /// The numbers below `count`, each of which stands for one case.
     pub(super) fn numbers(count: u64) -> Self {
         let mut seeds = Self::new(0);
         if !seeds.one {
-            seeds.seeds = (0..count).collect();
+            seeds.cases = (0..count).collect();
         }
         seeds
     }
@@ -50,7 +50,7 @@ impl Seeds {
         let next = AtomicUsize::new(0);
         let work = || {
             let mut tally = Tally::default();
-            while let Some(seed) = self.seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(seed) = self.cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let _told = TellOnPanic { test, seed: *seed };
                 tally.add(case(*seed));
             }
@@ -69,8 +69,8 @@ impl Seeds {
 
 impl fmt::Display for Seeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fresh, seeds, .. } = self;
-        write!(f, "{} seeds, from {FIXED} and from {fresh} on", seeds.len())
+        let Self { fresh, cases, .. } = self;
+        write!(f, "{} seeds, from {FIXED} and from {fresh} on", cases.len())
     }
 }
 

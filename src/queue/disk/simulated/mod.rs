@@ -86,6 +86,11 @@ impl SimulatedDisk {
         self.world().capacity = bytes;
     }
 
+    /// What all files take.
+    pub(crate) fn used(&self) -> usize {
+        self.world().used()
+    }
+
     /// How many changes were made so far.
     pub(crate) fn changes(&self) -> u64 {
         self.world().faults.changes
