@@ -9,7 +9,10 @@ mod supervisor;
 use std::{fs, sync::Arc, time::Duration};
 
 use sd_notify::NotifyState;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -20,7 +23,8 @@ use crate::{
     ingest::{Door, Ingest, Route, Routes},
     queue::{self, Queue},
     state::{self, State},
-    uplink::{Outbound, Uplink, profile::Profile, topic::Template},
+    telemetry,
+    uplink::{self, Outbound, Uplink, profile::Profile, topic::Template},
 };
 use adapters::Adapters;
 pub use error::AppError;
@@ -97,7 +101,12 @@ impl Gateway {
         let broker = Arc::new(broker);
         listeners::write(&config.gateway.data_dir, &broker.addresses())?;
         adapters.start(&door, &clock, &doors, &mut door_tasks);
-        let health = Health::new(broker.clone(), queue.clone(), uplink);
+        let (heartbeat, status) = uplink.unzip();
+        if let Some(bind) = config.telemetry.metrics_bind {
+            let sources = telemetry::Sources::new(queue.clone(), status);
+            link_tasks.spawn(telemetry::serve(bind, sources, links.clone()));
+        }
+        let health = Health::new(broker.clone(), queue.clone(), heartbeat);
         link_tasks.spawn(health.watch(links.clone()));
         Ok(Self { broker, queue, state, doors, links, door_tasks, link_tasks })
     }
@@ -133,8 +142,10 @@ async fn open_stores(
     fs::create_dir_all(&data_dir)
         .map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
     let streams = config.streams().iter().map(Stream::queue_options).collect();
-    let options = queue::Options { streams, commit_interval: Duration::ZERO };
-    let environment = queue::Environment::new(clock.clone());
+    let commit_interval = config.queue.commit_interval;
+    let options = queue::Options { streams, commit_interval };
+    let keys = config.queue.keys().map_err(|problem| AppError::Config(problem.to_string()))?;
+    let environment = queue::Environment { keys, ..queue::Environment::new(clock.clone()) };
     let queue_dir = config.queue_dir();
     let opened = tokio::task::spawn_blocking(move || {
         let (queue, recovery) = Queue::open(&queue_dir, options, &environment)?;
@@ -171,23 +182,26 @@ fn routes(config: &Config, queue: &Queue) -> Result<Routes, AppError> {
     Ok(Routes::new(config.gateway.id.clone(), routes, Profile::of(profile).limits))
 }
 
+/// The uplink's signs of life.
+type UplinkSigns = (health::Heartbeat, watch::Receiver<uplink::Status>);
+
 fn start_uplink(
     config: &Config,
     queue: &Queue,
     commands: &Commands,
     links: &CancellationToken,
     tasks: &mut JoinSet<()>,
-) -> Result<Option<health::Heartbeat>, AppError> {
+) -> Result<Option<UplinkSigns>, AppError> {
     let Some(uplink) = &config.uplink else { return Ok(None) };
     let sink = Arc::new(commands.clone());
     let outbound = queue.streams().into_iter();
     let outbound = outbound.map(|stream| Outbound::new(&config.stream(stream.name()), stream));
     let mut uplink =
         Uplink::new(uplink, &config.gateway.id, &config.commands, outbound.collect(), sink)?;
-    let heartbeat = uplink.heartbeat();
+    let signs = (uplink.heartbeat(), uplink.status());
     let stop = links.clone();
     tasks.spawn(async move { uplink.run(stop).await });
-    Ok(Some(heartbeat))
+    Ok(Some(signs))
 }
 
 fn start_commands(commands: Commands, links: &CancellationToken, tasks: &mut JoinSet<()>) {

@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod ingest;
+pub mod telemetry;
 pub mod uplink;
 
 /// The queue on disk, a crate of its own in `src/queue`.

@@ -77,7 +77,8 @@ fn fingerprint(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
 
 /// The first segment with records, and where the payload of some message is in it.
 fn damage_one(queue: &Path) {
-    let segments = fs::read_dir(queue.join("telemetry")).unwrap().map(|entry| entry.unwrap().path());
+    let segments =
+        fs::read_dir(queue.join("telemetry")).unwrap().map(|entry| entry.unwrap().path());
     let mut segments: Vec<_> =
         segments.filter(|path| path.extension().is_some_and(|e| e == "seg")).collect();
     segments.sort();
@@ -96,7 +97,8 @@ fn the_backlog_of_a_dead_gateway_reaches_the_cloud_through_its_replacement() {
 
     let before = fingerprint(&queue(&old));
     let listed = json(&on(&queue(&old), &["ls", "--json"]));
-    let telemetry = listed["streams"].as_array().unwrap().iter().find(|s| s["stream"] == "telemetry");
+    let telemetry =
+        listed["streams"].as_array().unwrap().iter().find(|s| s["stream"] == "telemetry");
     assert_eq!(telemetry.unwrap()["queued"], MESSAGES, "{listed}");
     let text = expect(on(&queue(&old), &["ls"]), 0);
     assert!(text.contains("telemetry") && text.contains(&MESSAGES.to_string()), "{text}");
@@ -132,7 +134,8 @@ fn the_backlog_of_a_dead_gateway_reaches_the_cloud_through_its_replacement() {
     assert_eq!((verdict.acknowledged, verdict.duplicates), (MESSAGES, 0));
     assert_eq!(ledger.total("telemetry").delivered, MESSAGES);
     // What is delivered is not taken over again either, whichever way it comes.
-    let from_dir = ["queue", "import", "--from-dir", &queue(&old).display().to_string()].map(str::to_owned);
+    let from_dir =
+        ["queue", "import", "--from-dir", &queue(&old).display().to_string()].map(str::to_owned);
     let from_dir: Vec<_> = from_dir.iter().map(String::as_str).collect();
     let text = expect(new.command(&from_dir), 0);
     assert!(text.contains("everything was taken over before"), "{text}");
@@ -258,7 +261,8 @@ fn an_export_that_is_cut_off_is_refused_before_anything_is_taken() {
     let last = format!("backlog.jsonl line {}:", MESSAGES + 2);
     assert!(text.contains(&last) && text.contains("cut off"), "{text}");
     assert!(!queue(&new).exists(), "something was made");
-    let changed = String::from_utf8(whole).unwrap().replacen("gw-test/sensors", "gw-tset/sensors", 1);
+    let changed =
+        String::from_utf8(whole).unwrap().replacen("gw-test/sensors", "gw-tset/sensors", 1);
     fs::write(&backlog, changed).unwrap();
     let text = expect(new.command(&import), 1);
     assert!(text.contains("checksum"), "{text}");

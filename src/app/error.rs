@@ -39,7 +39,9 @@ impl AppError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Queue(OpenError::InUse(_)) => Exit::InUse,
-            Self::Uplink(_) | Self::Config(_) => Exit::Config,
+            Self::Queue(OpenError::KeyMissing { .. }) | Self::Uplink(_) | Self::Config(_) => {
+                Exit::Config
+            }
             _ => Exit::Failure,
         }
     }

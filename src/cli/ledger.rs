@@ -24,7 +24,14 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
         }
     };
     let dir = loaded.config.queue_dir();
-    let ledger = match queue::Folder::new(&dir).ledger() {
+    let keys = match loaded.config.queue.keys() {
+        Ok(keys) => keys,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return Exit::Config;
+        }
+    };
+    let ledger = match queue::Folder::new(&dir, keys).ledger() {
         Ok(ledger) => ledger,
         Err(error) => {
             eprintln!("holdfast ledger: {error}");

@@ -82,10 +82,12 @@ impl Sections {
     fn config(&mut self) -> Option<Config> {
         let gateway = self.required("gateway");
         let log = self.section("log");
+        let telemetry = self.section("telemetry");
         let listener = self.list("listener");
         let user = self.list("user");
         let limits = self.section("limits");
         let uplink = self.optional("uplink");
+        let queue = self.section("queue");
         let stream = self.list("stream");
         let route = self.list("route");
         let commands = self.section("commands");
@@ -94,10 +96,12 @@ impl Sections {
         Some(Config {
             gateway: gateway?,
             log,
+            telemetry,
             listener,
             user,
             limits,
             uplink,
+            queue,
             stream,
             route,
             commands,

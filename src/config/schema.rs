@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Commands, Gateway, Limits, Listener, ListenerTls, Log, Route, Stream, Uplink, User,
+    Commands, Gateway, Limits, Listener, ListenerTls, Log, Queue, Route, Stream, Telemetry, Uplink,
+    User,
     fields::fields,
     stream::{EVENTS, TELEMETRY},
 };
@@ -18,6 +19,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// How it logs.
     pub log: Log,
+    /// What it tells of itself.
+    pub telemetry: Telemetry,
     /// The doors of the local broker.
     pub listener: Vec<Listener>,
     /// Devices that authenticate with user name and password.
@@ -26,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// The connection to the cloud; a gateway without one only queues.
     pub uplink: Option<Uplink>,
+    /// How the queue is kept on disk.
+    pub queue: Queue,
     /// The streams in which messages go up, beyond or instead of the built-in ones.
     pub stream: Vec<Stream>,
     /// Which topic goes up in which stream.
@@ -76,6 +81,7 @@ impl Config {
             tls.key = base.join(&tls.key);
             tls.client_ca = tls.client_ca.as_ref().map(|path| base.join(path));
         }
+        self.queue.key_file = self.queue.key_file.as_ref().map(|path| base.join(path));
         if let Some(uplink) = &mut self.uplink {
             for path in
                 [&mut uplink.ca, &mut uplink.cert, &mut uplink.key, &mut uplink.password_file]
@@ -87,9 +93,20 @@ impl Config {
 }
 
 /// The sections, in the order in which the reference file shows them.
-pub(super) const SECTIONS: [&str; 11] = [
-    "gateway", "log", "listener", "user", "limits", "uplink", "stream", "route", "commands",
-    "modbus", "serial",
+pub(super) const SECTIONS: [&str; 13] = [
+    "gateway",
+    "log",
+    "telemetry",
+    "listener",
+    "user",
+    "limits",
+    "uplink",
+    "queue",
+    "stream",
+    "route",
+    "commands",
+    "modbus",
+    "serial",
 ];
 
 /// The known keys of every table, by the table's path without indices; the root is "".
@@ -98,11 +115,13 @@ pub(super) fn tables() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("", SECTIONS.as_slice()),
         ("gateway", fields::<Gateway>()),
         ("log", fields::<Log>()),
+        ("telemetry", fields::<Telemetry>()),
         ("listener", fields::<Listener>()),
         ("listener.tls", fields::<ListenerTls>()),
         ("user", fields::<User>()),
         ("limits", fields::<Limits>()),
         ("uplink", fields::<Uplink>()),
+        ("queue", fields::<Queue>()),
         ("stream", fields::<Stream>()),
         ("route", fields::<Route>()),
         ("commands", fields::<Commands>()),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use crate::queue::OnFull;
 use crate::queue::StreamOptions;
+pub use crate::queue::{Compression, OnFull};
 
 /// The stream for ordinary telemetry, which exists without being configured.
 pub const TELEMETRY: &str = "telemetry";
@@ -29,6 +29,9 @@ pub struct Stream {
     /// What happens when `bytes_max` is reached or the disk is full.
     #[serde(default)]
     pub on_full: OnFull,
+    /// How batches are compressed on disk.
+    #[serde(default)]
+    pub compression: Compression,
     /// The form of a message on its way up.
     #[serde(default)]
     pub encoding: Encoding,
@@ -67,6 +70,7 @@ impl Stream {
             bytes_max: bytes_max(),
             age_max: age_max(),
             on_full: OnFull::default(),
+            compression: Compression::default(),
             encoding: Encoding::default(),
         }
     }
@@ -78,6 +82,7 @@ impl Stream {
             bytes_max: self.bytes_max,
             age_max: self.age_max,
             on_full: self.on_full,
+            compression: self.compression,
         }
     }
 }

@@ -23,8 +23,7 @@ pub(super) const SOURCES_MAX: usize = 4096;
 /// Sources with a longer name are counted under `(other)`.
 pub(super) const SOURCE_NAME_BYTES_MAX: usize = 128;
 
-const REFUSALS: [Refusal; 4] =
-    [Refusal::TopicInvalid, Refusal::PayloadTooLarge, Refusal::StreamFull, Refusal::StorageFailed];
+const REFUSALS: [Refusal; 4] = Refusal::ALL;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,11 +278,10 @@ impl Accounts {
         self.entries.iter().map(Account::queued).sum()
     }
 
-    /// The page of the ledger: the sum, and each source that ever did anything.
-    pub(super) fn page(&self) -> (Counts, Vec<SourceLedger>) {
+    /// The sum over all sources.
+    pub(super) fn total(&self) -> Counts {
         let mut total = Account::default();
-        let mut sources = Vec::new();
-        for (name, account) in self.names.iter().zip(&self.entries) {
+        for account in &self.entries {
             total.accepted += account.accepted;
             for (sum, count) in total.settled.iter_mut().zip(account.settled) {
                 *sum += count;
@@ -291,12 +289,20 @@ impl Accounts {
             for (sum, count) in total.refused.iter_mut().zip(account.refused) {
                 *sum += count;
             }
+        }
+        total.counts()
+    }
+
+    /// The page of the ledger: the sum, and each source that ever did anything.
+    pub(super) fn page(&self) -> (Counts, Vec<SourceLedger>) {
+        let mut sources = Vec::new();
+        for (name, account) in self.names.iter().zip(&self.entries) {
             if *account != Account::default() {
                 sources.push(SourceLedger { source: name.to_string(), counts: account.counts() });
             }
         }
         sources.sort_by(|a, b| a.source.cmp(&b.source));
-        (total.counts(), sources)
+        (self.total(), sources)
     }
 
     pub(super) fn encode(&self, buffer: &mut Vec<u8>) {

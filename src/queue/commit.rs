@@ -61,7 +61,12 @@ impl Committer {
             if records.is_empty() {
                 continue;
             }
-            for ((request, place), outcome) in places.into_iter().zip(writer.append(&records)) {
+            let appended = writer.append(&records);
+            let written = appended.iter().filter(|outcome| matches!(outcome, Ok(Some(_)))).count();
+            if written > 0 {
+                writer.shared.meter.commit(written as u64);
+            }
+            for ((request, place), outcome) in places.into_iter().zip(appended) {
                 outcomes[request][place] = outcome;
             }
         }
@@ -76,6 +81,7 @@ impl Committer {
             if let Err(error) = store.tend(shared, None) {
                 tracing::error!("stream {}: {error}", shared.options.name);
             }
+            shared.observe();
         }
     }
 

@@ -65,13 +65,14 @@ pub(super) fn missing_by_source(
     accounts: &mut Accounts,
     at_start: &Accounts,
     at_end: &Accounts,
-    found: &HashMap<&str, u64>,
+    found: &HashMap<String, u64>,
 ) -> Vec<u64> {
     let mut missing = HashMap::<_, u64>::new();
     for (name, count) in at_end.accepted_named() {
         *missing.entry(accounts.id(name)).or_default() += count;
     }
-    let less = at_start.accepted_named().chain(found.iter().map(|(name, count)| (*name, *count)));
+    let less =
+        at_start.accepted_named().chain(found.iter().map(|(name, count)| (name.as_str(), *count)));
     for (name, count) in less {
         let entry = missing.entry(accounts.id(name)).or_default();
         *entry = entry.saturating_sub(count);
@@ -117,7 +118,7 @@ pub(super) fn charge(
     let after = missing_by_source(accounts, at_end, &now, &HashMap::new());
     let mut queued = accounts.queued_by_source();
     for (name, count) in there {
-        let id = usize::from(accounts.id(name));
+        let id = usize::from(accounts.id(&name));
         queued[id] = queued[id].saturating_sub(count);
     }
     for (queued, after) in queued.iter_mut().zip(after) {
@@ -138,7 +139,7 @@ pub(super) fn examine(shared: &Shared, name: SegmentName) -> io::Result<Option<S
         Some(after) => header(shared, after)?.map(|header| header.accounts),
         None => Some(accounts_now),
     };
-    let survey = Survey::of(&*shared.disk, &shared.dir, name, end)?;
+    let survey = Survey::of(&*shared.disk, &shared.keys, &shared.dir, name, end)?;
     let mut gaps = survey.scan.gaps(name.base, end);
     {
         let mut state = shared.state();

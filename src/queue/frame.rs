@@ -2,10 +2,11 @@
 //!
 //! The layout is in the module's head. All functions work on bytes that may be anything.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use super::{
     NewRecord, Stamp,
+    bodies::{BodyWriter, ENCODING_BYTES_MAX, Encoding},
     codec::{Take, put_signed, put_varint},
 };
 
@@ -13,7 +14,7 @@ use super::{
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"HFB1";
 /// The length of a frame's header.
 pub(super) const FRAME_HEADER_BYTES: usize = 32;
-/// A frame is closed when its body has reached this length.
+/// A frame is closed when its body, if it is plain, has reached this length.
 pub(super) const FRAME_BODY_BYTES: usize = 256 * 1024;
 /// The most records in one frame.
 pub(super) const FRAME_RECORDS_MAX: usize = 4096;
@@ -23,9 +24,6 @@ pub(super) const RECORD_BYTES_MIN: usize = 29;
 const RECORD_OVERHEAD_BYTES_MAX: usize = 64;
 /// The longest record; far beyond what a packet can bring.
 pub(super) const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The flags of a frame that this version can read: none (compression and encryption are
-/// reserved).
-pub(super) const FRAME_FLAGS_KNOWN: u16 = 0;
 
 const FLAG_WALL_TRUSTED: u8 = 1;
 
@@ -47,7 +45,8 @@ impl Salt {
 /// A frame's header, its checksum verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameHeader {
-    pub(super) flags: u16,
+    /// How the body is encoded.
+    pub(super) encoding: Encoding,
     pub(super) records: u32,
     pub(super) body_bytes: u32,
     pub(super) first_sequence: u64,
@@ -62,10 +61,9 @@ impl FrameHeader {
         if take.array()? != FRAME_MAGIC {
             return None;
         }
-        let flags = take.u16()?;
-        take.u16()?;
+        let (flags, tag) = (take.u16()?, take.u16()?);
         let decoded = Self {
-            flags,
+            encoding: Encoding::of_fields(flags, tag)?,
             records: take.u32()?,
             body_bytes: take.u32()?,
             first_sequence: take.u64()?,
@@ -138,6 +136,11 @@ impl<'a> RecordView<'a> {
     }
 }
 
+/// The most that a record may take in a frame of its own.
+pub(super) fn framed_bytes_max(record: &NewRecord) -> u64 {
+    (FRAME_HEADER_BYTES + encoded_bytes_max(record) + ENCODING_BYTES_MAX) as u64
+}
+
 /// The most that a record may take when it is encoded.
 pub(super) fn encoded_bytes_max(record: &NewRecord) -> usize {
     RECORD_OVERHEAD_BYTES_MAX + record.source.len() + record.topic.len() + record.payload.len()
@@ -148,6 +151,7 @@ pub(super) fn encoded_bytes_max(record: &NewRecord) -> usize {
 pub(super) struct FrameWriter<'a> {
     buffer: &'a mut Vec<u8>,
     salt: Salt,
+    bodies: &'a mut BodyWriter,
     open: Option<OpenFrame>,
 }
 
@@ -159,12 +163,12 @@ struct OpenFrame {
 }
 
 impl<'a> FrameWriter<'a> {
-    pub(super) fn new(buffer: &'a mut Vec<u8>, salt: Salt) -> Self {
-        Self { buffer, salt, open: None }
+    pub(super) fn new(buffer: &'a mut Vec<u8>, salt: Salt, bodies: &'a mut BodyWriter) -> Self {
+        Self { buffer, salt, bodies, open: None }
     }
 
     /// Adds a record; sequences must follow one another.
-    pub(super) fn push(&mut self, sequence: u64, record: &NewRecord) {
+    pub(super) fn push(&mut self, sequence: u64, record: &NewRecord) -> io::Result<()> {
         let start = self.buffer.len();
         let open = self.open.get_or_insert_with(|| {
             self.buffer.resize(start + FRAME_HEADER_BYTES, 0);
@@ -173,9 +177,10 @@ impl<'a> FrameWriter<'a> {
         encode_record(self.buffer, self.salt, sequence, record);
         open.records += 1;
         let body = self.buffer.len() - open.start - FRAME_HEADER_BYTES;
-        if body >= FRAME_BODY_BYTES || open.records as usize >= FRAME_RECORDS_MAX {
-            self.close_frame();
+        if body >= self.bodies.body_bytes() || open.records as usize >= FRAME_RECORDS_MAX {
+            self.close_frame()?;
         }
+        Ok(())
     }
 
     /// The length of the buffer so far.
@@ -184,20 +189,27 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// Completes the frame begun last.
-    pub(super) fn finish(mut self) {
-        self.close_frame();
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.close_frame()
     }
 
-    fn close_frame(&mut self) {
-        let Some(open) = self.open.take() else { return };
+    fn close_frame(&mut self) -> io::Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let body_start = open.start + FRAME_HEADER_BYTES;
+        let encoding =
+            self.bodies.encode(self.buffer, body_start, open.first_sequence, open.records)?;
+        let (flags, tag) = encoding.fields();
         let (header, body) = self.buffer[open.start..].split_at_mut(FRAME_HEADER_BYTES);
         header[..4].copy_from_slice(&FRAME_MAGIC);
+        header[4..6].copy_from_slice(&flags.to_le_bytes());
+        header[6..8].copy_from_slice(&tag.to_le_bytes());
         header[8..12].copy_from_slice(&open.records.to_le_bytes());
         header[12..16].copy_from_slice(&(body.len() as u32).to_le_bytes());
         header[16..24].copy_from_slice(&open.first_sequence.to_le_bytes());
         header[24..28].copy_from_slice(&self.salt.checksum(body).to_le_bytes());
         let checksum = self.salt.checksum(&header[..28]);
         header[28..].copy_from_slice(&checksum.to_le_bytes());
+        Ok(())
     }
 }
 
@@ -228,6 +240,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{keys::Keys, packing::Compression, segment::SegmentName};
 
     fn record(text: &str, payload: Vec<u8>, millis: u64, wall: i64) -> NewRecord {
         NewRecord {
@@ -245,11 +258,13 @@ mod tests {
 
     fn frame(salt: Salt, first: u64, records: &[NewRecord]) -> Vec<u8> {
         let mut buffer = Vec::new();
-        let mut writer = FrameWriter::new(&mut buffer, salt);
+        let name = SegmentName { base: first, id: 9 };
+        let mut bodies = BodyWriter::new(&Keys::none(), Compression::None, name);
+        let mut writer = FrameWriter::new(&mut buffer, salt, &mut bodies);
         for (sequence, record) in (first..).zip(records) {
-            writer.push(sequence, record);
+            writer.push(sequence, record).unwrap();
         }
-        writer.finish();
+        writer.finish().unwrap();
         buffer
     }
 

@@ -14,6 +14,10 @@ use super::{NewRecord, StreamId, writer::Outcome};
 pub(super) const PENDING_UNITS_MAX: u32 = 16 * 1024;
 /// A record costs one unit for each begun length of this.
 const UNIT_BYTES: usize = 1024;
+/// So many records are company enough: waiting for more would hardly save a page.
+pub(super) const COMPANY_RECORDS: usize = 1024;
+/// And so many bytes of topics and payloads.
+pub(super) const COMPANY_BYTES: usize = 512 * 1024;
 
 /// One call of append.
 #[derive(Debug)]
@@ -27,8 +31,19 @@ pub(super) struct Request {
 #[derive(Debug, Default)]
 struct Waiting {
     requests: Vec<Request>,
+    /// When the first of them came.
+    since: Option<Instant>,
+    /// What they bring together.
+    records: usize,
+    bytes: usize,
     closing: bool,
     nudged: bool,
+}
+
+impl Waiting {
+    fn is_company_enough(&self) -> bool {
+        self.records >= COMPANY_RECORDS || self.bytes >= COMPANY_BYTES
+    }
 }
 
 /// What the commit thread found.
@@ -65,10 +80,18 @@ impl Inbox {
         if waiting.closing {
             return Err(request);
         }
+        waiting.records += request.records.len();
+        waiting.bytes +=
+            request.records.iter().map(|(_, record)| content_bytes(record)).sum::<usize>();
         waiting.requests.push(request);
         let first = waiting.requests.len() == 1;
-        drop(waiting);
         if first {
+            waiting.since = Some(Instant::now());
+        }
+        // Whether anyone waits for company is not known here; in between nobody needs waking.
+        let wake = first || waiting.is_company_enough();
+        drop(waiting);
+        if wake {
             self.arrived.notify_one();
         }
         Ok(())
@@ -85,7 +108,8 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Waits for requests, at most `patience`, and then another `interval` for company.
+    /// Waits for requests, at most `patience`, and then for company: until `interval` after the
+    /// first of them came, or until there are enough of them.
     pub(super) fn gather(&self, patience: Duration, interval: Duration) -> Gathered {
         let idle = |waiting: &mut Waiting| {
             waiting.requests.is_empty() && !waiting.closing && !waiting.nudged
@@ -94,33 +118,30 @@ impl Inbox {
             .arrived
             .wait_timeout_while(self.waiting(), patience, idle)
             .unwrap_or_else(PoisonError::into_inner);
-        if !interval.is_zero() && !waiting.requests.is_empty() {
-            let until = Instant::now() + interval;
-            // Company that fills the room need not be waited for any longer.
-            while !waiting.closing && self.room.available_permits() > 0 {
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                (waiting, _) = self
-                    .arrived
-                    .wait_timeout(waiting, left.min(COMPANY_POLL))
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
+        if let Some(since) = waiting.since {
+            let lonely = |waiting: &mut Waiting| !waiting.closing && !waiting.is_company_enough();
+            (waiting, _) = self
+                .arrived
+                .wait_timeout_while(waiting, interval.saturating_sub(since.elapsed()), lonely)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         waiting.nudged = false;
+        waiting.since = None;
+        (waiting.records, waiting.bytes) = (0, 0);
         Gathered { requests: mem::take(&mut waiting.requests), closing: waiting.closing }
     }
 }
 
-/// While waiting for company, the room is looked at this often.
-const COMPANY_POLL: Duration = Duration::from_millis(5);
+fn content_bytes(record: &NewRecord) -> usize {
+    record.payload.len() + record.topic.len()
+}
 
 /// What a request costs.
 pub(super) fn units(records: &[(StreamId, NewRecord)]) -> u32 {
-    let units: usize = records
-        .iter()
-        .map(|(_, record)| 1 + (record.payload.len() + record.topic.len()) / UNIT_BYTES)
-        .sum();
+    let units: usize =
+        records.iter().map(|(_, record)| 1 + content_bytes(record) / UNIT_BYTES).sum();
     u32::try_from(units).unwrap_or(u32::MAX).min(PENDING_UNITS_MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,22 @@ pub enum Refusal {
     StorageFailed,
 }
 
+impl Refusal {
+    /// Every reason, in the order of their counts on disk.
+    pub const ALL: [Self; 4] =
+        [Self::TopicInvalid, Self::PayloadTooLarge, Self::StreamFull, Self::StorageFailed];
+
+    /// The reason as the ledger's JSON and the metrics write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TopicInvalid => "topic_invalid",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::StreamFull => "stream_full",
+            Self::StorageFailed => "storage_failed",
+        }
+    }
+}
+
 /// The counts of one source in one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {

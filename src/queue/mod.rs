@@ -17,7 +17,10 @@
 //! - Damage never stops anything: what is intact is found behind it, what is not is named,
 //!   counted under its source, and copied to the quarantine.
 //!
-//! # On disk, format version 1
+//! # On disk, format versions 1 and 2
+//!
+//! A segment of version 1 has plain frames only; where frames may be compressed or encrypted, it
+//! says 2. Both are read; a later version is refused before anything is touched.
 //!
 //! All integers are little-endian; `varint` is LEB128, `signed` is zigzag in a varint, `text` and
 //! `bytes` are a varint length and the content. Checksums are CRC32C. Offsets are 64 bits wide.
@@ -50,13 +53,30 @@
 //! **Frame** (one batch, or part of a long one):
 //!
 //! ```text
-//! "HFB1"  flags u16  0 u16  records u32  body length u32  first sequence u64  body crc u32
+//! "HFB1"  flags u16  key u16  records u32  body length u32  first sequence u64  body crc u32
 //! header crc u32 (salted, over the 28 bytes before it)
-//! body: records
+//! body: records, perhaps compressed, perhaps encrypted
 //! ```
 //!
-//! Flags: bits 0 to 3 are reserved for the compression of the body, bits 4 to 7 for its
-//! encryption; all are 0. The body's checksum makes a batch that was torn recognisable as one.
+//! Flags: bits 0 to 3 say how the body is compressed (0 not, 1 LZ4 block, 2 Zstandard), bits 4 to
+//! 7 how it is encrypted then (0 not, 1 ChaCha20-Poly1305, 2 AES-256-GCM); the others are 0. The
+//! body's checksum is over what lies on disk; it makes a batch that was torn recognisable as one,
+//! and lets damage be told without the key.
+//!
+//! ```text
+//! compressed  length when plain u32  compressed bytes
+//! encrypted   nonce (12 bytes, random)  encrypted bytes  authentication tag (16 bytes)
+//! ```
+//!
+//! A segment's key is HKDF-SHA256 (RFC 5869) of the key in the file, with the salt
+//! `holdfast queue` and the info `segment`, id u64, base u64. The additional data are flags u16,
+//! key u16, records u32, first sequence u64. `key` is the key's tag, so that a missing key is
+//! never taken for damage: the first two bytes of HMAC-SHA256 over `tag`, keyed with the same
+//! HKDF and the info `tag`; 0, which says that there is no key, becomes 1. Names and counts of
+//! sources, in headers and cursors, are not encrypted; topics and payloads are.
+//!
+//! A frame is closed at 256 KiB of records, one that is compressed or encrypted at 16 KiB: of a
+//! plain one, damage costs the records it hits, of the others the frame.
 //!
 //! **Record**: its own length, sequence and checksum let it be found when the frame around it is
 //! damaged.
@@ -96,21 +116,25 @@
 //! anything, or damaged later.
 
 mod accounts;
+mod bodies;
 mod clock;
 mod codec;
 mod commit;
 mod cursor;
 mod damage;
 mod disk;
+mod forecast;
 mod frame;
 mod handed;
 mod health;
 mod import;
 mod inbox;
 mod inspect;
+mod keys;
 mod ledger;
 mod open;
 mod options;
+mod packing;
 mod quarantine;
 mod queue;
 mod reader;
@@ -119,6 +143,7 @@ mod recovery;
 mod repair;
 mod retention;
 mod scan;
+mod sealing;
 mod segment;
 mod settled;
 mod state;
@@ -127,24 +152,31 @@ mod stream;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod trend;
 mod walk;
+mod wear;
 mod writer;
 
 pub use clock::Clock;
 pub use damage::Damage;
-pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk};
-pub use health::{Condition, Health, StreamHealth};
+pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk, Space};
+pub use forecast::{Forecast, LimitReason};
+pub use health::{Condition, DiskHealth, Health, StreamHealth};
 pub use import::{Import, ImportError, Imported, Origin};
 pub use inspect::{
     Folder, InspectError, OtherFile, Purpose, Records, Report, SegmentFile, Stored, StreamFiles,
     StreamOverview,
 };
+pub use keys::{KeyTag, Keys, KeysError};
 pub use ledger::{Counts, Ledger, Refusal, SourceLedger, StreamLedger};
 pub use open::{Environment, OpenError};
 pub use options::{OnFull, Options, StreamOptions};
+pub use packing::Compression;
 pub use queue::{AppendError, Queue};
 pub use reader::{Chunk, ReadError};
 pub use record::{NewRecord, Record, Stamp};
 pub use recovery::Recovery;
 pub use repair::{RepairError, Repaired, removable, repair};
 pub use stream::{Stream, StreamId};
+pub use trend::Rates;
+pub use wear::{DEVICE_WRITE_AMPLIFICATION, ENDURANCE_CYCLES, PAGE_BYTES, Wear, flash_life_years};

@@ -9,13 +9,15 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    Clock, Options, Queue, Recovery, StreamId, StreamOptions,
+    Clock, Keys, Options, Queue, Recovery, StreamId, StreamOptions,
+    bodies::KeyMissing,
     commit::Committer,
-    disk::{Disk, Lock, RealDisk},
+    disk::{CountedDisk, Disk, Lock, RealDisk},
     import, quarantine,
     recovery::{self, Assessment},
     state::{Shared, State},
     store::Store,
+    wear::Meter,
     writer::Writer,
 };
 
@@ -32,12 +34,14 @@ pub struct Environment {
     pub disk: Arc<dyn Disk>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// What its segments are encrypted with.
+    pub keys: Keys,
 }
 
 impl Environment {
-    /// The real disk and this clock.
+    /// The real disk, this clock, and no encryption.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { disk: Arc::new(RealDisk), clock }
+        Self { disk: Arc::new(RealDisk), clock, keys: Keys::none() }
     }
 }
 
@@ -53,6 +57,14 @@ pub enum OpenError {
         /// The stream's folder.
         dir: PathBuf,
         /// What is later.
+        source: io::Error,
+    },
+    /// The folder is encrypted, and the key is not among those given.
+    #[error("{dir} cannot be opened: {source}")]
+    KeyMissing {
+        /// The stream's folder.
+        dir: PathBuf,
+        /// Which segment, and which key.
         source: io::Error,
     },
     /// The folder cannot be used.
@@ -166,30 +178,35 @@ fn open_stream(
     recovery: &mut Recovery,
 ) -> Result<(Arc<Shared>, Writer), OpenError> {
     let dir = dir.join(&options.name);
-    let disk = &environment.disk;
+    let meter = Arc::<Meter>::default();
+    let disk = CountedDisk::new(Arc::clone(&environment.disk), Arc::clone(&meter));
+    let disk: Arc<dyn Disk> = Arc::new(disk);
     let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::Unsupported if KeyMissing::is(&source) => {
+            OpenError::KeyMissing { dir: dir.clone(), source }
+        }
         io::ErrorKind::Unsupported => OpenError::Newer { dir: dir.clone(), source },
         _ => OpenError::Io { path: dir.clone(), source },
     };
     disk.create_dir(&dir).map_err(failed)?;
-    let found = recovery::assess(&**disk, &dir, &options.name).map_err(failed)?;
+    let found = recovery::assess(&*disk, &environment.keys, &dir, &options.name).map_err(failed)?;
     let Assessment { next, settled, accounts, segments, dead, report, cut_out, .. } = found;
     for (survey, gaps) in &cut_out {
-        quarantine::keep(&**disk, &dir, options.bytes_max, survey, gaps);
+        quarantine::keep(&*disk, &dir, options.bytes_max, survey, gaps);
     }
     let intact = report.damage.is_empty();
     recovery.damage.extend(report.damage);
     recovery.notes.extend(report.notes);
     let mut store = Store::new(
-        Arc::clone(disk),
+        Arc::clone(&disk),
         &dir,
         options.bytes_max,
         found.segment_generation,
         found.cursor_generation,
     );
     let state = State { next, settled, accounts, segments, ..State::default() };
-    let clock = Arc::clone(&environment.clock);
-    let shared = Shared::new(id, options, dir.clone(), Arc::clone(disk), clock, state);
+    let metered = Environment { disk: Arc::clone(&disk), ..environment.clone() };
+    let shared = Shared::new(id, options, dir.clone(), metered, meter, state);
     if let Err(error) = store.reserve() {
         recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
     }
@@ -208,6 +225,7 @@ fn open_stream(
         // trimmed nothing is lost but space.
         let _ = store.trim(last);
     }
+    shared.observe();
     let shared = Arc::new(shared);
     Ok((Arc::clone(&shared), Writer::new(shared, store)))
 }

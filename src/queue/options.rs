@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Compression;
+
 /// How the queue is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The streams that are configured.
     pub streams: Vec<StreamOptions>,
-    /// The longest wait for company before a commit; zero commits whatever has gathered as soon
-    /// as the disk is free.
+    /// The longest that a record waits for others before they are committed together; zero commits
+    /// whatever has gathered as soon as the disk is free. Many records, or many bytes, are
+    /// committed at once all the same.
     pub commit_interval: Duration,
 }
 
@@ -25,6 +28,8 @@ pub struct StreamOptions {
     pub age_max: Duration,
     /// What happens when `bytes_max` is reached or the disk is full.
     pub on_full: OnFull,
+    /// How batches are compressed.
+    pub compression: Compression,
 }
 
 impl StreamOptions {
@@ -35,6 +40,7 @@ impl StreamOptions {
             bytes_max: 1024 * 1024 * 1024,
             age_max: Duration::from_hours(30 * 24),
             on_full: OnFull::default(),
+            compression: Compression::default(),
         }
     }
 }

@@ -15,9 +15,10 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Health, Ledger, NewRecord, Options, Refusal, Stream, StreamHealth, StreamId,
+    Health, Ledger, NewRecord, Options, Refusal, Stream, StreamId,
     commit::{self, Committer},
     disk::Lock,
+    health,
     inbox::{Inbox, Request, units},
     state::Shared,
 };
@@ -138,21 +139,13 @@ impl Queue {
         Ledger { streams: self.0.streams.iter().map(|shared| shared.ledger()).collect() }
     }
 
-    /// How every stream is.
+    /// How every stream is. Reads the disk, so it is not for a thread of the runtime.
     pub fn health(&self) -> Health {
-        let streams = self.0.streams.iter().map(|shared| {
-            let state = shared.state();
-            StreamHealth {
-                stream: shared.options.name.clone(),
-                condition: state.condition.clone(),
-                disk_bytes: state.disk_bytes(),
-                disk_bytes_max: shared.options.bytes_max,
-            }
-        });
-        Health { streams: streams.collect() }
+        health::examine(&self.0.streams)
     }
 
-    /// Rises at least every second while the commit thread is alive and not stuck.
+    /// Rises at least every second, or commit interval where that is longer, while the commit
+    /// thread is alive and not stuck.
     pub fn heartbeat(&self) -> u64 {
         self.0.heartbeat.load(Ordering::Relaxed)
     }

@@ -12,7 +12,7 @@ use super::{
     frame::RecordView,
     retention::is_expired,
     state::{Segment, Shared, State},
-    survey::Survey,
+    survey::{Decoded, Survey},
     walk::{Step, Walk},
 };
 
@@ -54,7 +54,7 @@ enum Place {
     /// In a segment that has been intact so far.
     Walking(Walk),
     /// In a segment that was searched for its intact records up to a sequence.
-    Salvaged(Bytes, Survey, u64),
+    Salvaged(Survey, u64),
 }
 
 /// Reads from `from` on.
@@ -113,8 +113,8 @@ impl Reader {
             Some(Place::Walking(walk)) if walk.leads_to(segment.name, sequences.start) => {
                 Place::Walking(walk)
             }
-            Some(Place::Salvaged(bytes, survey, end)) if survey.name == segment.name => {
-                Place::Salvaged(bytes, survey, end)
+            Some(Place::Salvaged(survey, end)) if survey.name == segment.name => {
+                Place::Salvaged(survey, end)
             }
             _ => Place::Walking(Walk::enter(shared, segment.name)?),
         };
@@ -124,21 +124,20 @@ impl Reader {
                 self.place = Some(Place::Walking(walk));
                 return Ok(collected.records);
             }
-        } else if let Place::Salvaged(bytes, survey, end) = place
+        } else if let Place::Salvaged(survey, end) = place
             && end == sequences.end
         {
-            collected.pick(&bytes, &survey, &sequences);
-            self.place = Some(Place::Salvaged(bytes, survey, end));
+            collected.pick(&survey, &sequences);
+            self.place = Some(Place::Salvaged(survey, end));
             return Ok(collected.records);
         }
         // Damaged: what was collected before the damage is collected again with the rest.
         collected.records.clear();
         collected.bytes = 0;
         // `None`: the segment was given up meanwhile, with all that was in it.
-        if let Some(mut survey) = damage::examine(shared, segment.name)? {
-            let bytes = Bytes::from(std::mem::take(&mut survey.bytes));
-            collected.pick(&bytes, &survey, &sequences);
-            self.place = Some(Place::Salvaged(bytes, survey, sequences.end));
+        if let Some(survey) = damage::examine(shared, segment.name)? {
+            collected.pick(&survey, &sequences);
+            self.place = Some(Place::Salvaged(survey, sequences.end));
         }
         Ok(collected.records)
     }
@@ -180,14 +179,17 @@ impl Collected {
         true
     }
 
-    fn pick(&mut self, bytes: &Bytes, survey: &Survey, sequences: &Range<u64>) {
+    fn pick(&mut self, survey: &Survey, sequences: &Range<u64>) {
         let records = &survey.scan.records;
+        let mut decoded = Decoded::default();
         let first = records.partition_point(|found| found.sequence < sequences.start);
         for found in records[first..].iter().take_while(|found| found.sequence < sequences.end) {
             if self.is_full() {
                 return;
             }
-            self.take(&bytes.slice(found.range()));
+            if let Some(bytes) = survey.record(found, &mut decoded) {
+                self.take(&bytes);
+            }
         }
     }
 
@@ -211,9 +213,18 @@ impl Collected {
 
 /// The source of a record that nobody remembers having read.
 pub(super) fn source_of(shared: &Shared, sequence: u64) -> Option<Arc<str>> {
+    look_up(shared, sequence).map(|record| record.source)
+}
+
+/// When a record was taken in.
+pub(super) fn stamp_of(shared: &Shared, sequence: u64) -> Option<Stamp> {
+    look_up(shared, sequence).map(|record| record.stamp)
+}
+
+fn look_up(shared: &Shared, sequence: u64) -> Option<Record> {
     let (segment, end) = shared.state().segment_of(sequence)?;
     let mut reader = Reader::default();
     let limits = Limits { records_max: 1, bytes_max: usize::MAX };
     let records = reader.collect(shared, segment, sequence..end, limits).ok()?;
-    records.into_iter().find(|record| record.sequence == sequence).map(|record| record.source)
+    records.into_iter().find(|record| record.sequence == sequence)
 }

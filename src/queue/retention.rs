@@ -7,9 +7,10 @@ use super::{
     accounts::Fate,
     clock::age_millis,
     damage,
+    frame::RecordView,
     segment::SegmentName,
     state::{Shared, State},
-    survey::Survey,
+    survey::{Decoded, Survey},
 };
 
 /// Whether a record is too old to be sent.
@@ -34,11 +35,13 @@ pub(super) fn retire(shared: &Shared, name: SegmentName, fate: Fate) {
 }
 
 fn settle_found(state: &mut State, survey: &Survey, fate: Fate) {
+    let mut decoded = Decoded::default();
     for found in &survey.scan.records {
         if state.settled.contains(found.sequence) {
             continue;
         }
-        if let Some(view) = survey.view(found) {
+        let bytes = survey.record(found, &mut decoded);
+        if let Some(view) = bytes.as_deref().and_then(RecordView::decode) {
             let source = state.accounts.id(view.source);
             state.settle(found.sequence, source, fate);
         }

@@ -6,10 +6,12 @@
 use std::ops::Range;
 
 use super::{
+    bodies::{BodyError, BodyReader, Encoding},
     frame::{
-        FRAME_FLAGS_KNOWN, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, RECORD_BYTES_MAX,
-        RECORD_BYTES_MIN, RecordView, Salt,
+        FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, RECORD_BYTES_MAX, RECORD_BYTES_MIN,
+        RecordView, Salt,
     },
+    keys::KeyTag,
     segment::SegmentName,
 };
 
@@ -20,11 +22,15 @@ const SEQUENCE_LEAP_MAX: u64 = 1 << 24;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) sequence: u64,
+    /// Where it lies in the file; where its frame lies, if that is encoded.
     pub(super) at: u32,
     pub(super) bytes: u32,
+    /// Where it lies in the decoded body of its frame, if that is encoded.
+    pub(super) inside: Option<(u32, u32)>,
 }
 
 impl Found {
+    /// Where it, or its frame, lies in the file.
     pub(super) fn range(&self) -> Range<usize> {
         self.at as usize..(self.at + self.bytes) as usize
     }
@@ -46,13 +52,21 @@ pub(super) struct Scan {
     pub(super) data_end: u64,
     /// The sequence after the last that an intact frame header or record speaks of.
     pub(super) claimed_end: u64,
+    /// A key without which some of it could not be read.
+    pub(super) key_missing: Option<KeyTag>,
 }
 
 impl Scan {
     /// Scans `bytes` from `start` on for records from `name.base` up to before `limit`.
-    pub(super) fn of(bytes: &[u8], start: usize, name: SegmentName, limit: u64) -> Self {
-        let scan = Self { records: Vec::new(), data_end: start as u64, claimed_end: name.base };
-        let mut scanner = Scanner { bytes, salt: name.salt(), limit, scan };
+    pub(super) fn of(
+        bytes: &[u8],
+        start: usize,
+        name: SegmentName,
+        bodies: &BodyReader,
+        limit: u64,
+    ) -> Self {
+        let scan = Self { data_end: start as u64, claimed_end: name.base, ..Self::default() };
+        let mut scanner = Scanner { bytes, salt: name.salt(), bodies, limit, scan };
         scanner.run(start);
         scanner.scan
     }
@@ -79,6 +93,7 @@ impl Scan {
 struct Scanner<'a> {
     bytes: &'a [u8],
     salt: Salt,
+    bodies: &'a BodyReader,
     limit: u64,
     scan: Scan,
 }
@@ -110,10 +125,8 @@ impl Scanner<'_> {
     }
 
     fn frame_at(&self, at: usize) -> Option<FrameHeader> {
-        FrameHeader::decode(self.bytes.get(at..)?, self.salt).filter(|header| {
-            header.flags & !FRAME_FLAGS_KNOWN == 0
-                && (self.scan.claimed_end..self.limit).contains(&header.first_sequence)
-        })
+        FrameHeader::decode(self.bytes.get(at..)?, self.salt)
+            .filter(|header| (self.scan.claimed_end..self.limit).contains(&header.first_sequence))
     }
 
     /// Takes a frame whose header is intact; returns where the next one begins.
@@ -121,8 +134,14 @@ impl Scanner<'_> {
         let start = at + FRAME_HEADER_BYTES;
         let end = (start + header.body_bytes as usize).min(self.bytes.len());
         let sequences = header.first_sequence..header.end_sequence().min(self.limit);
-        let mut at = start;
-        if header.body_is_intact(&self.bytes[start..end], self.salt) {
+        let body = &self.bytes[start..end];
+        let is_intact = header.body_is_intact(body, self.salt);
+        if header.encoding != Encoding::PLAIN {
+            if is_intact {
+                self.take_encoded(start - FRAME_HEADER_BYTES, header, body);
+            }
+        } else if is_intact {
+            let mut at = start;
             while at < end
                 && let Some(view) = RecordView::decode(&self.bytes[at..end])
             {
@@ -133,6 +152,7 @@ impl Scanner<'_> {
                 at += length;
             }
         } else {
+            let mut at = start;
             let mut plausible = sequences.clone();
             while let Some((found_at, length)) = self.next_record(at, end, &plausible) {
                 plausible.start = self.push(found_at, length) + 1;
@@ -142,6 +162,27 @@ impl Scanner<'_> {
         self.scan.claimed_end = self.scan.claimed_end.max(sequences.end);
         self.scan.data_end = end as u64;
         end
+    }
+
+    fn take_encoded(&mut self, at: usize, header: &FrameHeader, stored: &[u8]) {
+        let body = match self.bodies.decode(header, stored) {
+            Ok(body) => body,
+            Err(BodyError::KeyMissing(tag)) => {
+                self.scan.key_missing = Some(tag);
+                return;
+            }
+            Err(BodyError::Damaged) => return,
+        };
+        let bytes = (FRAME_HEADER_BYTES + stored.len()) as u32;
+        let mut inside = 0;
+        while let Some(view) = RecordView::decode(&body[inside..]) {
+            if view.sequence < self.limit {
+                let place = Some((inside as u32, view.bytes as u32));
+                let found = Found { sequence: view.sequence, at: at as u32, bytes, inside: place };
+                self.scan.records.push(found);
+            }
+            inside += view.bytes;
+        }
     }
 
     /// The next intact frame (`None` for its length) or record in `[at, end)`.
@@ -200,7 +241,8 @@ impl Scanner<'_> {
     }
 
     fn push_known(&mut self, sequence: u64, at: usize, length: usize) {
-        self.scan.records.push(Found { sequence, at: at as u32, bytes: length as u32 });
+        let found = Found { sequence, at: at as u32, bytes: length as u32, inside: None };
+        self.scan.records.push(found);
         self.scan.claimed_end = self.scan.claimed_end.max(sequence + 1);
     }
 }
@@ -210,7 +252,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{NewRecord, Stamp, frame::FrameWriter};
+    use crate::{
+        Compression, NewRecord, Stamp, bodies::BodyWriter, frame::FrameWriter, keys::Keys,
+    };
 
     const NAME: SegmentName = SegmentName { base: 100, id: 0x1234 };
 
@@ -218,7 +262,8 @@ mod tests {
         let mut bytes = Vec::new();
         let mut sequence = NAME.base;
         for count in batches {
-            let mut writer = FrameWriter::new(&mut bytes, NAME.salt());
+            let mut bodies = BodyWriter::new(&Keys::none(), Compression::None, NAME);
+            let mut writer = FrameWriter::new(&mut bytes, NAME.salt(), &mut bodies);
             for _ in 0..*count {
                 let record = NewRecord {
                     source: "s".into(),
@@ -231,12 +276,16 @@ mod tests {
                         wall_trusted: true,
                     },
                 };
-                writer.push(sequence, &record);
+                writer.push(sequence, &record).unwrap();
                 sequence += 1;
             }
-            writer.finish();
+            writer.finish().unwrap();
         }
         bytes
+    }
+
+    fn scan(bytes: &[u8], limit: u64) -> Scan {
+        Scan::of(bytes, 0, NAME, &BodyReader::new(&Keys::none(), NAME), limit)
     }
 
     fn sequences(scan: &Scan) -> Vec<u64> {
@@ -248,7 +297,7 @@ mod tests {
         let mut bytes = segment(&[3, 1, 5]);
         let end = bytes.len() as u64;
         bytes.resize(bytes.len() + 500, 0);
-        let scan = Scan::of(&bytes, 0, NAME, u64::MAX);
+        let scan = scan(&bytes, u64::MAX);
         assert_eq!(sequences(&scan), (100..109).collect::<Vec<_>>());
         assert_eq!((scan.data_end, scan.claimed_end), (end, 109));
         assert!(scan.gaps(100, 109).is_empty());
@@ -260,7 +309,7 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            let found = sequences(&Scan::of(&bad, 0, NAME, u64::MAX));
+            let found = sequences(&scan(&bad, u64::MAX));
             assert!(found.len() >= 8, "bit {bit}: {found:?}");
             assert!(found.is_sorted_by(|a, b| a < b));
         }
@@ -268,14 +317,14 @@ mod tests {
 
     #[test]
     fn records_at_or_behind_the_limit_are_not_taken() {
-        let scan = Scan::of(&segment(&[3, 4]), 0, NAME, 105);
+        let scan = scan(&segment(&[3, 4]), 105);
         assert_eq!(sequences(&scan), vec![100, 101, 102, 103, 104]);
     }
 
     #[test]
     fn a_torn_batch_says_how_many_it_held() {
         let bytes = segment(&[2, 4]);
-        let scan = Scan::of(&bytes[..bytes.len() - 1], 0, NAME, u64::MAX);
+        let scan = scan(&bytes[..bytes.len() - 1], u64::MAX);
         assert_eq!(sequences(&scan), vec![100, 101, 102, 103, 104]);
         assert_eq!(scan.claimed_end, 106);
         assert_eq!(scan.gaps(100, 106)[0].sequences, 105..106);

@@ -11,8 +11,11 @@ use super::{
 };
 
 const MAGIC: [u8; 8] = *b"HOLDFSEG";
-/// The version of the on-disk format that this program writes.
-pub(super) const FORMAT_VERSION: u16 = 1;
+/// The version of a segment whose frames may be compressed or encrypted; the latest that this
+/// program knows.
+pub(super) const FORMAT_VERSION: u16 = 2;
+/// The version of a segment whose frames are all plain, which earlier programs can read too.
+pub(super) const FORMAT_VERSION_PLAIN: u16 = 1;
 /// Frames begin at a multiple of this.
 const HEADER_ALIGNMENT: usize = 64;
 /// The fixed front of a header: magic, version, flags, length, checksum, id, base.
@@ -77,6 +80,7 @@ pub(super) enum HeaderError {
 
 impl SegmentHeader {
     pub(super) fn encode(
+        version: u16,
         stream: &str,
         name: SegmentName,
         begun: &Stamp,
@@ -92,7 +96,7 @@ impl SegmentHeader {
         bytes.resize(bytes.len().next_multiple_of(HEADER_ALIGNMENT), 0);
         let length = bytes.len() as u32;
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[8..10].copy_from_slice(&version.to_le_bytes());
         bytes[12..16].copy_from_slice(&length.to_le_bytes());
         bytes[20..28].copy_from_slice(&name.id.to_le_bytes());
         bytes[28..36].copy_from_slice(&name.base.to_le_bytes());
@@ -186,7 +190,7 @@ mod tests {
         let mut accounts = Accounts::default();
         let id = accounts.id("sensor");
         accounts.accept(id, 17);
-        (name, SegmentHeader::encode("telemetry", name, &begun, &accounts))
+        (name, SegmentHeader::encode(FORMAT_VERSION, "telemetry", name, &begun, &accounts))
     }
 
     #[test]
@@ -223,6 +227,6 @@ mod tests {
         bytes[8..10].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
         let checksum = header_checksum(&bytes);
         bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
-        assert!(matches!(SegmentHeader::decode(&bytes, name), Err(HeaderError::Newer(2))));
+        assert!(matches!(SegmentHeader::decode(&bytes, name), Err(HeaderError::Newer(3))));
     }
 }

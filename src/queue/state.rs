@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    StreamId, StreamLedger, StreamOptions,
+    Environment, Keys, Stamp, StreamId, StreamLedger, StreamOptions,
     accounts::{Accounts, Fate, SourceId},
     clock::Clock,
     disk::Disk,
@@ -19,6 +19,8 @@ use super::{
     reader::Reader,
     segment::SegmentName,
     settled::Settled,
+    trend::{Sample, Trend},
+    wear::Meter,
 };
 
 /// A segment that holds durable records.
@@ -38,7 +40,10 @@ pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: Keys,
     pub(super) durable: watch::Sender<u64>,
+    /// What its disk has counted.
+    pub(super) meter: Arc<Meter>,
     state: Mutex<State>,
     reader: Mutex<Reader>,
 }
@@ -54,13 +59,15 @@ impl Shared {
         id: StreamId,
         options: StreamOptions,
         dir: PathBuf,
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
+        environment: Environment,
+        meter: Arc<Meter>,
         state: State,
     ) -> Self {
+        let Environment { disk, clock, keys } = environment;
         let durable = watch::Sender::new(state.next);
         let reader = Mutex::default();
-        Self { id, options, dir, disk, clock, durable, state: Mutex::new(state), reader }
+        let state = Mutex::new(state);
+        Self { id, options, dir, disk, clock, keys, durable, meter, state, reader }
     }
 
     // A panic while a lock is held is a bug that has been reported; the counts behind it are
@@ -71,6 +78,15 @@ impl Shared {
 
     pub(super) fn reader(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of how the stream fares; whoever does the regular work calls it.
+    pub(super) fn observe(&self) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let sample = state.sample(&now, &self.meter);
+        let condition = state.condition.clone();
+        state.trend.observe(sample, &condition);
     }
 
     pub(super) fn ledger(&self) -> StreamLedger {
@@ -93,6 +109,9 @@ pub(super) struct State {
     pub(super) condition: Condition,
     /// What spare files take on disk.
     pub(super) spare_bytes: u64,
+    pub(super) trend: Trend,
+    /// The oldest queued record, when it was last looked for, and when it was taken in.
+    pub(super) oldest: Option<(u64, Stamp)>,
 }
 
 impl State {
@@ -127,6 +146,24 @@ impl State {
     /// What the stream takes on disk.
     pub(super) fn disk_bytes(&self) -> u64 {
         self.spare_bytes + self.segments.iter().map(|segment| segment.file_bytes).sum::<u64>()
+    }
+
+    /// What is reserved on disk and not yet written.
+    pub(super) fn reserved_bytes(&self) -> u64 {
+        let last = self.segments.back();
+        self.spare_bytes
+            + last.map_or(0, |segment| segment.file_bytes.saturating_sub(segment.data_end))
+    }
+
+    /// What the counters show now.
+    pub(super) fn sample(&self, now: &Stamp, meter: &Meter) -> Sample {
+        Sample {
+            monotonic_millis: now.monotonic_millis,
+            accepted: self.accounts.accepted(),
+            log_bytes: meter.log_bytes(),
+            queued_bytes: self.queued_bytes(),
+            written_bytes: meter.wear().written_bytes(),
+        }
     }
 
     pub(super) fn queued(&self) -> u64 {

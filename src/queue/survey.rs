@@ -2,9 +2,13 @@
 
 use std::{collections::HashMap, io, path::Path};
 
+use bytes::Bytes;
+
 use super::{
+    bodies::{BodyReader, KeyMissing},
     disk::{Disk, DiskFile},
-    frame::RecordView,
+    frame::{FRAME_HEADER_BYTES, FrameHeader, RecordView},
+    keys::Keys,
     scan::{Found, Scan},
     segment::{self, HeaderError, SegmentHeader, SegmentName},
 };
@@ -18,17 +22,23 @@ const READ_TRIES: usize = 3;
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) name: SegmentName,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) header: Option<SegmentHeader>,
     pub(super) scan: Scan,
+    bodies: BodyReader,
 }
+
+/// The body that was decoded last: neighbours share it.
+#[derive(Debug, Default)]
+pub(super) struct Decoded(Option<(u32, Bytes)>);
 
 impl Survey {
     /// Reads the segment and finds its records below `limit`. Blocks that cannot be read count
-    /// as zeros; if none can, or the file is of a later version, that is an error and says
-    /// nothing about the records.
+    /// as zeros; if none can, the file is of a later version or its key is not known, that is an
+    /// error and says nothing about the records.
     pub(super) fn of(
         disk: &dyn Disk,
+        keys: &Keys,
         dir: &Path,
         name: SegmentName,
         limit: u64,
@@ -45,20 +55,44 @@ impl Survey {
             Err(HeaderError::Io(error)) => return Err(error),
         };
         let start = header.as_ref().map_or(0, |header| header.data_start as usize);
-        let scan = Scan::of(&bytes, start.min(bytes.len()), name, limit);
-        Ok(Self { name, bytes, header, scan })
+        let bodies = BodyReader::new(keys, name);
+        let scan = Scan::of(&bytes, start.min(bytes.len()), name, &bodies, limit);
+        if let Some(tag) = scan.key_missing {
+            return Err(KeyMissing::error(name, tag));
+        }
+        Ok(Self { name, bytes: bytes.into(), header, scan, bodies })
     }
 
-    pub(super) fn view(&self, found: &Found) -> Option<RecordView<'_>> {
-        RecordView::decode(self.bytes.get(found.range())?)
+    /// The bytes of a record.
+    pub(super) fn record(&self, found: &Found, decoded: &mut Decoded) -> Option<Bytes> {
+        let Some((at, bytes)) = found.inside else {
+            return Some(self.bytes.slice(found.range()));
+        };
+        let body = match &decoded.0 {
+            Some((of, body)) if *of == found.at => body,
+            _ => {
+                let frame = &self.bytes[found.range()];
+                let header = FrameHeader::decode(frame, self.name.salt())?;
+                let body = self.bodies.decode(&header, &frame[FRAME_HEADER_BYTES..]).ok()?;
+                &decoded.0.insert((found.at, body.into())).1
+            }
+        };
+        Some(body.slice(at as usize..(at + bytes) as usize))
     }
 
     /// Counts the records that `wanted` by source.
-    pub(super) fn by_source(&self, wanted: impl Fn(u64) -> bool) -> HashMap<&str, u64> {
+    pub(super) fn by_source(&self, wanted: impl Fn(u64) -> bool) -> HashMap<String, u64> {
         let mut counts = HashMap::new();
-        let records = self.scan.records.iter().filter(|found| wanted(found.sequence));
-        for view in records.filter_map(|found| self.view(found)) {
-            *counts.entry(view.source).or_default() += 1;
+        let mut decoded = Decoded::default();
+        for found in self.scan.records.iter().filter(|found| wanted(found.sequence)) {
+            let Some(bytes) = self.record(found, &mut decoded) else { continue };
+            let Some(view) = RecordView::decode(&bytes) else { continue };
+            match counts.get_mut(view.source) {
+                Some(count) => *count += 1,
+                None => {
+                    counts.insert(view.source.to_owned(), 1);
+                }
+            }
         }
         counts
     }

@@ -5,8 +5,9 @@ use std::{io, ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use super::{
+    bodies::{BodyReader, Encoding},
     disk::DiskFile,
-    frame::{FRAME_FLAGS_KNOWN, FRAME_HEADER_BYTES, FrameHeader, RecordView, Salt},
+    frame::{FRAME_HEADER_BYTES, FrameHeader, RecordView, Salt},
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     state::Shared,
     survey::newer,
@@ -20,6 +21,7 @@ const WINDOW_BYTES: u64 = 256 * 1024;
 pub(super) struct Walk {
     name: SegmentName,
     salt: Salt,
+    bodies: BodyReader,
     file: Arc<dyn DiskFile>,
     window: Bytes,
     /// Where the window lies in the file.
@@ -56,6 +58,7 @@ impl Walk {
         Ok(Self {
             name,
             salt: name.salt(),
+            bodies: BodyReader::new(&shared.keys, name),
             file,
             window: Bytes::new(),
             window_at: 0,
@@ -110,7 +113,7 @@ impl Walk {
         let front = self.bytes(FRAME_HEADER_BYTES as u64, data_end)?;
         let header = FrameHeader::decode(&front, self.salt)?;
         let first = header.first_sequence;
-        if first < self.expected || first >= wanted.end || header.flags & !FRAME_FLAGS_KNOWN != 0 {
+        if first < self.expected || first >= wanted.end {
             return None;
         }
         let length = FRAME_HEADER_BYTES as u64 + u64::from(header.body_bytes);
@@ -123,7 +126,11 @@ impl Walk {
         if !header.body_is_intact(&body, self.salt) {
             return None;
         }
-        self.body = body;
+        // What cannot be decoded is looked into by the survey that follows the missing step.
+        self.body = match header.encoding {
+            Encoding::PLAIN => body,
+            _ => self.bodies.decode(&header, &body).ok()?.into(),
+        };
         self.frame_at += length;
         Some(first)
     }

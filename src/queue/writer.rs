@@ -7,10 +7,11 @@ use std::{io, sync::Arc};
 use super::{
     AppendError, NewRecord, OnFull,
     accounts::{Fate, SourceId},
+    bodies::BodyWriter,
     disk::{DiskFile, is_full},
-    frame::{FRAME_HEADER_BYTES, FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max},
+    frame::{FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max, framed_bytes_max},
     health::Condition,
-    segment::{SegmentHeader, SegmentName},
+    segment::{FORMAT_VERSION, FORMAT_VERSION_PLAIN, SegmentHeader, SegmentName},
     state::{Segment, Shared},
     store::Store,
 };
@@ -30,6 +31,7 @@ pub(super) type Outcome = Result<Option<u64>, AppendError>;
 struct Active {
     name: SegmentName,
     file: Arc<dyn DiskFile>,
+    bodies: BodyWriter,
     /// Where the next frame goes.
     tail: u64,
     file_bytes: u64,
@@ -189,15 +191,15 @@ impl Writer {
         let Some(active) = &mut self.active else { return Ok(()) };
         let room = active.file_bytes - active.tail;
         self.buffer.clear();
-        let mut frames = FrameWriter::new(&mut self.buffer, active.name.salt());
+        let mut frames = FrameWriter::new(&mut self.buffer, active.name.salt(), &mut active.bodies);
         while let Some(record) = records.get(attempt.written)
             && frames.bytes() + framed_bytes_max(record) <= room
             && frames.bytes() < WRITE_BYTES_MAX
         {
-            frames.push(attempt.first + attempt.written as u64, record);
+            frames.push(attempt.first + attempt.written as u64, record)?;
             attempt.written += 1;
         }
-        frames.finish();
+        frames.finish()?;
         active.dirty = true;
         active.file.write_at(&self.buffer, active.tail)?;
         active.tail += self.buffer.len() as u64;
@@ -224,7 +226,10 @@ impl Writer {
         };
         let name = SegmentName { base, id: self.store.next_segment_id()? };
         let begun = self.shared.clock.now();
-        let header = SegmentHeader::encode(&self.shared.options.name, name, &begun, &accounts);
+        let bodies = BodyWriter::new(&self.shared.keys, self.shared.options.compression, name);
+        let version = if bodies.encodes() { FORMAT_VERSION } else { FORMAT_VERSION_PLAIN };
+        let stream = &self.shared.options.name;
+        let header = SegmentHeader::encode(version, stream, name, &begun, &accounts);
         // What this attempt wrote is not published, so its segment must not be given up.
         let keep = (attempt.written > 0).then(|| self.active.as_ref().map(|active| active.name));
         let begun = self.store.begin(&self.shared, name, &header, needed, keep.flatten());
@@ -239,6 +244,7 @@ impl Writer {
         let active = Active {
             name,
             file: begun.file,
+            bodies,
             tail: header.len() as u64,
             file_bytes: begun.file_bytes,
             dirty: false,
@@ -351,8 +357,4 @@ impl Writer {
         self.shared.durable.send_replace(next);
         vec![outcome; sources.len()]
     }
-}
-
-fn framed_bytes_max(record: &NewRecord) -> u64 {
-    (FRAME_HEADER_BYTES + encoded_bytes_max(record)) as u64
 }

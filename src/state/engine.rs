@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{
     export,
-    files::Files,
+    files::{Files, sync_folder},
     mark::{Mark, Seen},
     rows::{self, Entries, Joined, META_KEY, Meta},
 };
@@ -20,6 +20,9 @@ use super::{
 const CLEAN_UP_INTERVAL_MILLIS: u64 = 5_000;
 /// Rows that one batch of a rebuild inserts.
 const REBUILD_BATCH_ROWS: usize = 64;
+
+/// How sled names a snapshot while it writes it.
+const UNFINISHED_SNAPSHOT: &str = "generating";
 
 /// What makes a write durable.
 pub(super) type Sync = fn(&File) -> io::Result<()>;
@@ -156,6 +159,13 @@ impl Engine {
         Ok(entries)
     }
 
+    /// Exports what the store shows now, which after a failed commit may be that commit.
+    pub(super) fn export_what_is_shown(&mut self, files: &Files) -> Result<Meta, Problem> {
+        self.meta = verify(&self.db)?;
+        self.export(files)?;
+        Ok(self.meta)
+    }
+
     /// Writes every row beside the store.
     pub(super) fn export(&self, files: &Files) -> Result<(), Problem> {
         let mut failed = None;
@@ -199,19 +209,37 @@ pub(super) fn build(
     db.insert(META_KEY, meta.to_bytes())?;
     db.flush()?;
     sync(&db_file)?;
-    File::open(folder)?.sync_all()?;
+    sync_folder(folder)?;
     Ok(())
 }
 
 fn open_sled(folder: &Path, cache_bytes: u64) -> Result<(sled::Db, File), Problem> {
+    remove_unfinished_snapshots(folder)?;
     let db = sled::Config::new()
         .path(folder)
         .cache_capacity(cache_bytes)
         .flush_every_ms(Some(CLEAN_UP_INTERVAL_MILLIS))
         .open()?;
     let db_file = File::open(db_path(folder))?;
-    File::open(folder)?.sync_all()?;
+    // sled syncs neither its configuration nor what it read of a log that a killed process left.
+    for entry in fs::read_dir(folder)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    sync_folder(folder)?;
     Ok((db, db_file))
+}
+
+/// sled takes a snapshot that it had not finished for its newest one, and refuses to open.
+fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
+    // There may be no store yet, or something else in its place, which sled will say.
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED_SNAPSHOT) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The one file of sled's folder that holds what was reported durable.

@@ -9,6 +9,8 @@ use std::{
 const QUARANTINE_PREFIX: &str = "state.damaged-";
 /// How much a probe writes to find out whether the disk takes anything at all.
 const PROBE_BYTES: usize = 64 * 1024;
+/// What the kernel draws anew at every start.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The data directory.
 #[derive(Debug, Clone)]
@@ -41,12 +43,19 @@ impl Files {
         self.data_dir.join("state.opening")
     }
 
+    /// Makes the data directory, if it is not there, and its name durable.
     pub(super) fn create(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.data_dir)
+        let missing: Vec<_> = self.data_dir.ancestors().take_while(|path| !path.exists()).collect();
+        fs::create_dir_all(&self.data_dir)?;
+        for parent in missing.iter().filter_map(|path| path.parent()) {
+            let here = Path::new(".");
+            sync_folder(if parent.as_os_str().is_empty() { here } else { parent })?;
+        }
+        Ok(())
     }
 
     pub(super) fn sync_data_dir(&self) -> io::Result<()> {
-        File::open(&self.data_dir)?.sync_all()
+        sync_folder(&self.data_dir)
     }
 
     /// Writes a file so that after a crash it is either the old or the new one, whole.
@@ -63,13 +72,14 @@ impl Files {
         self.sync_data_dir()
     }
 
-    /// Counts one more attempt at opening, and says how many before it did not come back.
+    /// Counts one more attempt at opening, and says how many before it, since the machine was
+    /// started, did not come back. (Those that a power cut ended say nothing about the store.)
     pub(super) fn begin_attempt(&self) -> io::Result<u32> {
-        let before = fs::read_to_string(self.attempts())
-            .ok()
-            .and_then(|text| text.trim().parse::<u32>().ok())
-            .unwrap_or(0);
-        fs::write(self.attempts(), before.saturating_add(1).to_string())?;
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let noted = fs::read_to_string(self.attempts()).unwrap_or_default();
+        let before = noted.split_once(' ').filter(|(_, during)| during.trim() == boot.trim());
+        let before = before.and_then(|(count, _)| count.parse::<u32>().ok()).unwrap_or(0);
+        fs::write(self.attempts(), format!("{} {boot}", before.saturating_add(1)))?;
         Ok(before)
     }
 
@@ -89,6 +99,12 @@ impl Files {
         // A probe that stays behind is overwritten by the next one.
         let _ = fs::remove_file(&path);
         outcome
+    }
+
+    /// Puts the store that was built aside in its place.
+    pub(super) fn adopt_rebuilt(&self) -> io::Result<()> {
+        fs::rename(self.rebuilding(), self.store())?;
+        self.sync_data_dir()
     }
 
     /// Moves the store's folder out of the way, and drops the oldest of those moved before.
@@ -120,6 +136,11 @@ impl Files {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Removes a folder that may not be there.

@@ -16,7 +16,7 @@ use super::{
     files::{Files, remove_folder},
     mark::{self, Seen},
     recovery::{Recovery, RecoveryOutcome},
-    rows::{self, Entries, Joined},
+    rows::{self, Entries, Joined, Meta},
     store::Options,
 };
 
@@ -48,8 +48,13 @@ fn try_open(files: &Files, options: &Options) -> Result<(Engine, Recovery), Prob
     let marked = mark::read(&files.mark());
     let exported = export::peek(&files.export());
     let known = exported.map_or(marked, |exported| newest(marked, exported));
-    if !files.store().exists() && known != Seen::default() {
-        return rebuild(files, options, known, "its folder is missing");
+    if !files.store().exists() {
+        if known != Seen::default() {
+            return rebuild(files, options, known, "its folder is missing");
+        }
+        // Half a store would be taken for a damaged one.
+        build_aside(files, options, Entries::new(), Seen::default())?;
+        files.adopt_rebuilt()?;
     }
     let attempts = files.begin_attempt()?;
     if attempts >= ATTEMPTS_MAX {
@@ -117,12 +122,14 @@ fn rebuild(
         recovery.commits_lost,
         recovery.rows_lost
     );
-    build_aside(files, options, rows, known)?;
+    // Under its new epoch from the start: if this ends before the next commit, the store will be
+    // found whole, and nothing else would tell that it is not what it was.
+    let seen = Seen { sequence: export.sequence, epoch: known.epoch + 1 };
+    build_aside(files, options, rows, seen)?;
     if let Some(quarantine) = files.quarantine(options.quarantined_max)? {
         recovery = recovery.say(format!("what was there is kept in {}", quarantine.display()));
     }
-    std::fs::rename(files.rebuilding(), files.store())?;
-    files.sync_data_dir()?;
+    files.adopt_rebuilt()?;
     files.end_attempt();
     wait_for_lock(files)?;
     let mut engine = guarded_open(files, options)?;
@@ -133,13 +140,25 @@ fn rebuild(
 
 /// Moves the content of a store whose file can no longer be believed to be on disk into a new
 /// one. (After a failed sync the kernel may show data that will never be written.)
-pub(super) fn rewrite(files: &Files, options: &Options) -> (Option<Engine>, Recovery) {
-    let moved = || -> Result<(Engine, Recovery), Problem> {
-        wait_for_lock(files)?;
-        let engine = guarded_open(files, options)?;
-        engine.export(files)?;
-        let meta = engine.meta();
-        dispose(engine);
+///
+/// The store is exported by the engine that still has it open: sled opening the file once more
+/// would write a snapshot upon what is not on disk. Without that engine there is no other way.
+/// If the disk does not take the export, the engine stays in `stranded`.
+pub(super) fn rewrite(
+    files: &Files,
+    options: &Options,
+    stranded: &mut Option<Engine>,
+) -> (Option<Engine>, Recovery) {
+    let mut moved = || -> Result<(Engine, Recovery), Problem> {
+        let meta = if let Some(engine) = stranded.take() {
+            export_stranded(engine, files, stranded)?
+        } else {
+            wait_for_lock(files)?;
+            let mut engine = guarded_open(files, options)?;
+            let meta = engine.export_what_is_shown(files)?;
+            dispose(engine);
+            meta
+        };
         let known = Seen { sequence: meta.sequence, epoch: meta.epoch };
         rebuild(files, options, known, "a sync failed")
     };
@@ -152,14 +171,28 @@ pub(super) fn rewrite(files: &Files, options: &Options) -> (Option<Engine>, Reco
     }
 }
 
-fn build_aside(
+fn export_stranded(
+    mut engine: Engine,
     files: &Files,
-    options: &Options,
-    rows: Entries,
-    known: Seen,
-) -> Result<(), Problem> {
+    stranded: &mut Option<Engine>,
+) -> Result<Meta, Problem> {
+    let exported = catch_unwind(AssertUnwindSafe(|| engine.export_what_is_shown(files)));
+    match exported {
+        Ok(Err(Problem::Io(error))) => {
+            *stranded = Some(engine);
+            Err(error.into())
+        }
+        // Either it is done, or sled itself has failed, and only opening it again is left.
+        outcome => {
+            dispose(engine);
+            outcome.unwrap_or_else(|panic| Err(Problem::Panicked(panic_text(&*panic))))
+        }
+    }
+}
+
+fn build_aside(files: &Files, options: &Options, rows: Entries, seen: Seen) -> Result<(), Problem> {
     let (folder, cache, sync) = (files.rebuilding(), options.cache_bytes, options.sync);
-    guarded(GUARD_LIMIT, move || engine::build(&folder, cache, sync, &rows, known))?
+    guarded(GUARD_LIMIT, move || engine::build(&folder, cache, sync, &rows, seen))?
 }
 
 fn guarded_open(files: &Files, options: &Options) -> Result<Engine, Problem> {

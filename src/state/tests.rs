@@ -8,6 +8,9 @@ use super::{Options, Recovery, RecoveryOutcome, State, StateError};
 
 mod damage;
 mod faults;
+mod power_cut;
+mod random_damage;
+mod remains;
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)

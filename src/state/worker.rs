@@ -49,6 +49,7 @@ pub(super) fn start(files: Files, options: Options, inbox: Receiver<Queued>) -> 
         options,
         engine,
         sync_failed: false,
+        stranded: None,
         failure: recovery.to_string(),
         reopen_at: now + REOPEN_PAUSE,
         export_at: None,
@@ -68,6 +69,8 @@ struct Worker {
     engine: Option<Engine>,
     /// What is on disk may differ from what the kernel shows: it has to be written anew.
     sync_failed: bool,
+    /// The engine whose sync failed, until its content is written anew.
+    stranded: Option<Engine>,
     failure: String,
     reopen_at: Instant,
     export_at: Option<Instant>,
@@ -97,8 +100,11 @@ impl Worker {
                 self.export();
             }
         };
+        if self.sync_failed {
+            self.reopen();
+        }
         self.export();
-        if let Some(engine) = self.engine.take() {
+        if let Some(engine) = self.engine.take().or(self.stranded.take()) {
             opening::dispose(engine);
         }
         if let Some(reply) = closing {
@@ -189,8 +195,10 @@ impl Worker {
             folder = %self.files.store().display(),
             "the state store failed and will be opened again: {problem}"
         );
-        if let Some(engine) = self.engine.take() {
-            opening::dispose(engine);
+        match self.engine.take() {
+            Some(engine) if self.sync_failed => self.stranded = Some(engine),
+            Some(engine) => opening::dispose(engine),
+            None => {}
         }
         self.reopen_at = Instant::now() + REOPEN_PAUSE;
         StateError::Storage(self.failure.clone())
@@ -198,7 +206,7 @@ impl Worker {
 
     fn reopen(&mut self) {
         let (engine, recovery) = if self.sync_failed {
-            opening::rewrite(&self.files, &self.options)
+            opening::rewrite(&self.files, &self.options, &mut self.stranded)
         } else {
             opening::open(&self.files, &self.options)
         };

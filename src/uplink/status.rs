@@ -35,6 +35,23 @@ pub enum State {
     },
 }
 
+impl State {
+    /// Every name that a state can have.
+    pub const NAMES: [&str; 5] =
+        ["disconnected", "connecting", "connected", "backing_off", "refused"];
+
+    /// The name, as the metrics write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::BackingOff { .. } => "backing_off",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
 /// What the uplink is doing, and what it did since the gateway started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {

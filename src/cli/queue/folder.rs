@@ -11,7 +11,7 @@ use super::Stopped;
 use crate::{
     cli::{ConfigArgs, Exit},
     config::Stream,
-    queue::{Folder, StreamOptions},
+    queue::{Folder, Keys, StreamOptions},
 };
 
 /// The queue's name within a gateway's data folder.
@@ -23,6 +23,9 @@ pub(super) struct FolderArgs {
     /// The queue's folder itself (`queue` in the data folder), of a gateway or copied.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "sets"])]
     dir: Option<PathBuf>,
+    /// The file of the keys that the folder is encrypted with, where it is not the configured one.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -31,6 +34,7 @@ pub(super) struct FolderArgs {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) dir: PathBuf,
+    pub(super) keys: Keys,
     /// `None` where only the folder was named.
     pub(super) streams: Option<Vec<StreamOptions>>,
 }
@@ -38,32 +42,46 @@ pub(super) struct Place {
 impl FolderArgs {
     /// The folder, whatever is in it.
     pub(super) fn place(&self) -> Result<Place, Stopped> {
+        let given = self.key_file.as_deref().map(keys).transpose()?;
         if let Some(dir) = &self.dir {
-            return Ok(Place { dir: dir.clone(), streams: None });
+            return Ok(Place { dir: dir.clone(), keys: given.unwrap_or_default(), streams: None });
         }
         let loaded = self
             .config
             .load()
             .map_err(|problems| Stopped { exit: Exit::Config, why: problems.to_string() })?;
+        let keys = match given {
+            Some(keys) => keys,
+            None => loaded
+                .config
+                .queue
+                .keys()
+                .map_err(|problem| Stopped { exit: Exit::Config, why: problem.to_string() })?,
+        };
         let streams = loaded.config.streams().iter().map(Stream::queue_options).collect();
-        Ok(Place { dir: loaded.config.queue_dir(), streams: Some(streams) })
+        Ok(Place { dir: loaded.config.queue_dir(), keys, streams: Some(streams) })
     }
 
     /// The folder, in which there must be a queue.
     pub(super) fn open(&self) -> Result<Folder, Stopped> {
-        let dir = self.place()?.dir;
-        open(&dir)
+        let place = self.place()?;
+        open(&place.dir, place.keys)
     }
 }
 
+/// The keys in a file.
+pub(super) fn keys(file: &Path) -> Result<Keys, Stopped> {
+    Keys::read(file).map_err(|error| Stopped::failed(format!("{}: {error}", file.display())))
+}
+
 /// Refuses a folder that holds something else.
-pub(super) fn open(dir: &Path) -> Result<Folder, Stopped> {
-    let folder = Folder::new(dir);
+pub(super) fn open(dir: &Path, keys: Keys) -> Result<Folder, Stopped> {
+    let folder = Folder::new(dir, keys);
     if folder.holds_a_queue()? {
         return Ok(folder);
     }
     let within = dir.join(QUEUE);
-    let hint = match Folder::new(&within).holds_a_queue() {
+    let hint = match Folder::new(&within, Keys::none()).holds_a_queue() {
         Ok(true) => format!("; {} is one", within.display()),
         _ => String::new(),
     };
@@ -77,5 +95,5 @@ pub(super) fn expect_room_for_a_queue(dir: &Path) -> Result<(), Stopped> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         Err(error) => return Err(Stopped::at(dir)(error)),
     };
-    if is_empty { Ok(()) } else { open(dir).map(drop) }
+    if is_empty { Ok(()) } else { open(dir, Keys::none()).map(drop) }
 }

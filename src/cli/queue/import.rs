@@ -32,6 +32,9 @@ pub(in crate::cli) struct ImportArgs {
     /// Take over what waits in this queue's folder instead, without the way through an export.
     #[arg(long, value_name = "DIR")]
     from_dir: Option<PathBuf>,
+    /// The file of the keys that the folder of --from-dir is encrypted with.
+    #[arg(long, value_name = "FILE", requires = "from_dir")]
+    from_key_file: Option<PathBuf>,
     #[command(flatten)]
     folder: FolderArgs,
     /// Take over this stream only.
@@ -65,8 +68,9 @@ pub(super) fn import(args: &ImportArgs) -> Result<Exit, Stopped> {
     refuse_itself(args, &place.dir)?;
     let backlog = Backlog::open(args)?;
     let streams = backlog.check(args.stream.as_deref())?;
-    let environment = Environment::new(Arc::new(SystemClock::new()));
     let options = options(&place, &streams);
+    let clock = Arc::new(SystemClock::new());
+    let environment = Environment { keys: place.keys, ..Environment::new(clock) };
     let (mut import, recovery) = Import::open(&place.dir, options, &environment)?;
     recovery.lines().for_each(|line| eprintln!("{line}"));
     let plan = plan(&backlog, &streams, &import)?;
@@ -185,7 +189,8 @@ impl Backlog {
     fn open(args: &ImportArgs) -> Result<Self, Stopped> {
         match (&args.file, &args.from_dir) {
             (_, Some(dir)) => {
-                let folder = folder::open(dir)?;
+                let keys = args.from_key_file.as_deref().map(folder::keys).transpose()?;
+                let folder = folder::open(dir, keys.unwrap_or_default())?;
                 Ok(Self::Folder(folder, keep_out_its_gateway(dir)?))
             }
             (Some(file), None) => Ok(Self::Export(file.clone())),
@@ -197,9 +202,9 @@ impl Backlog {
     fn check(&self, wanted: Option<&str>) -> Result<BTreeSet<String>, Stopped> {
         let there: BTreeSet<String> = match self {
             Self::Export(path) => {
-                let mut export = Export::open(path).map_err(Stopped::failed)?;
+                let mut export = Export::open(path)?;
                 let names = export.streams().iter().map(|stream| stream.stream.clone()).collect();
-                export.try_for_each(|entry| entry.map(drop)).map_err(Stopped::failed)?;
+                export.try_for_each(|entry| entry.map(drop))?;
                 names
             }
             Self::Folder(folder, _) => {
@@ -225,9 +230,8 @@ impl Backlog {
     ) -> Result<(), Stopped> {
         match self {
             Self::Export(path) => {
-                for entry in Export::open(path).map_err(Stopped::failed)? {
-                    let Entry { line, stream, origin, settled, record } =
-                        entry.map_err(Stopped::failed)?;
+                for entry in Export::open(path)? {
+                    let Entry { line, stream, origin, settled, record } = entry?;
                     if streams.contains(&stream) {
                         let place = format!("{} line {line}", path.display());
                         take(Item { place, stream, origin, settled, record })?;

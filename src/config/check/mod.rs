@@ -6,6 +6,7 @@ mod listeners;
 mod names;
 mod routes;
 mod streams;
+mod telemetry;
 mod uplink;
 
 use super::{Config, Problem};
@@ -16,18 +17,21 @@ pub fn check(config: &Config) -> Vec<Problem> {
     names::check(config, &mut problems);
     listeners::check(config, &mut problems);
     streams::check(config, &mut problems);
+    telemetry::check(config, &mut problems);
     routes::check(config, &mut problems);
     uplink::check(config, &mut problems);
     adapters::check(config, &mut problems);
     problems
 }
 
-/// What is wrong with the certificate files at this moment. It keeps no gateway from starting: the
-/// local side outlives the uplink's certificate, and a file may be renewed at any time.
+/// What is wrong at this moment with the files of certificates and keys. Certificates keep no
+/// gateway from starting: the local side outlives the uplink's certificate, and a file may be
+/// renewed at any time.
 pub fn check_files(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     listeners::check_files(config, &mut problems);
     uplink::check_files(config, &mut problems);
+    problems.extend(config.queue.keys().err());
     problems
 }
 

@@ -66,6 +66,27 @@ fn two_listeners_cannot_share_a_port() {
 }
 
 #[test]
+fn a_puback_cannot_be_made_to_wait_for_longer_than_devices_do() {
+    assert_eq!(problems("[queue]\ncommit_interval = \"2s\""), []);
+    let found = problems("[queue]\ncommit_interval = \"2001ms\"");
+    assert_eq!(keys(&found), ["queue.commit_interval"]);
+}
+
+#[test]
+fn metrics_need_a_port_that_no_listener_has() {
+    let both = |metrics: &str, listener: &str| {
+        problems(&format!(
+            "[telemetry]\nmetrics_bind = \"{metrics}\"\n[[listener]]\nbind = \"{listener}\""
+        ))
+    };
+    assert_eq!(both("127.0.0.1:9464", "127.0.0.1:1883"), []);
+    assert_eq!(both("127.0.0.1:0", "127.0.0.1:0"), []);
+    for metrics in ["127.0.0.1:1883", "0.0.0.0:1883"] {
+        assert_eq!(keys(&both(metrics, "127.0.0.1:1883")), ["telemetry.metrics_bind"]);
+    }
+}
+
+#[test]
 fn routes_are_held_to_streams_filters_and_templates() {
     let found = problems(
         "[[route]]\nfrom = \"a/#/b\"\nstream = \"telemetry\"\n\

@@ -4,12 +4,14 @@
 //! Everything the queue reads or writes goes through [`Disk`], so that tests can put a disk
 //! beneath it that forgets, tears and refuses.
 
+mod counted;
 mod real;
 #[cfg(test)]
 pub(super) mod simulated;
 
 use std::{fmt, io, path::Path, sync::Arc};
 
+pub(super) use counted::CountedDisk;
 pub use real::RealDisk;
 
 /// Whether a file is opened for writing too.
@@ -32,6 +34,15 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+/// How much a file system holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What an unprivileged user may still write.
+    pub free_bytes: u64,
+    /// All of it, used or not.
+    pub capacity_bytes: u64,
+}
+
 /// A folder tree.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Creates a folder and those above it, durably; it may exist already.
@@ -50,6 +61,11 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the one lock of a folder; `WouldBlock` where another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// How much the file system of a folder holds; `Unsupported` where that is not known.
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        let _ = dir;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Held for as long as the lock is.

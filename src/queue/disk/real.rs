@@ -10,7 +10,7 @@ use std::{
 
 use rustix::fs::FallocateFlags;
 
-use super::{Access, Disk, DiskFile, Entry, Lock};
+use super::{Access, Disk, DiskFile, Entry, Lock, Space};
 
 /// Zeros are written in pieces of this size where a file system cannot reserve space.
 const ZEROS_BYTES: usize = 64 * 1024;
@@ -81,6 +81,14 @@ impl Disk for RealDisk {
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(Space {
+            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            capacity_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+        })
     }
 }
 

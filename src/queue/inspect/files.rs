@@ -145,13 +145,12 @@ impl Folder {
             Sight::Seen(survey) => survey,
         };
         let records = &survey.scan.records;
-        let stamp = |found| Some(survey.view(found)?.stamp);
         file.format_version = segment::version(&survey.bytes);
         file.records = records.len() as u64;
         file.queued = records.iter().filter(|one| !settled.contains(one.sequence)).count() as u64;
         file.damaged = file.damaged.saturating_sub(file.queued);
-        file.oldest = records.first().and_then(stamp);
-        file.newest = records.last().and_then(stamp);
+        file.oldest = records.first().and_then(|found| survey.stamp(found));
+        file.newest = records.last().and_then(|found| survey.stamp(found));
         Ok(Some(file))
     }
 }

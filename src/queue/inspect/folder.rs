@@ -10,6 +10,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
+    Keys,
     disk::{Disk, RealDisk},
     open::stream_folders,
     recovery::{Assessment, assess},
@@ -27,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Why a folder could not be looked into.
 #[derive(Debug, Error)]
 pub enum InspectError {
-    /// It cannot be read, or a later version wrote it.
+    /// It cannot be read, a later version wrote it, or its key is not known.
     #[error("{dir} cannot be read: {source}")]
     Io {
         /// The folder.
@@ -55,6 +56,7 @@ fn listed(streams: &[String]) -> String {
 #[derive(Debug, Clone)]
 pub struct Folder {
     pub(super) disk: Arc<dyn Disk>,
+    keys: Keys,
     pub(super) dir: PathBuf,
     pause: Duration,
 }
@@ -85,14 +87,14 @@ impl Part {
 }
 
 impl Folder {
-    /// The folder of a queue, `queue` in a gateway's data folder.
-    pub fn new(dir: &Path) -> Self {
-        Self { disk: Arc::new(RealDisk), dir: dir.to_owned(), pause: PAUSE }
+    /// The folder of a queue, `queue` in a gateway's data folder, and the keys to it.
+    pub fn new(dir: &Path, keys: Keys) -> Self {
+        Self { disk: Arc::new(RealDisk), keys, dir: dir.to_owned(), pause: PAUSE }
     }
 
     /// The same on any disk, one that changes only when it is told to.
-    pub fn on(disk: Arc<dyn Disk>, dir: &Path) -> Self {
-        Self { disk, dir: dir.to_owned(), pause: Duration::ZERO }
+    pub fn on(disk: Arc<dyn Disk>, keys: Keys, dir: &Path) -> Self {
+        Self { disk, keys, dir: dir.to_owned(), pause: Duration::ZERO }
     }
 
     /// The folder's path.
@@ -146,13 +148,13 @@ impl Folder {
     /// written, or a segment given back meanwhile, is not taken for damage.
     pub(super) fn assess(&self, stream: &str) -> io::Result<Assessment> {
         let stream_dir = self.dir.join(stream);
-        let mut found = assess(&*self.disk, &stream_dir, stream)?;
+        let mut found = assess(&*self.disk, &self.keys, &stream_dir, stream)?;
         for _ in 1..TRIES {
             if found.report.is_clean() {
                 break;
             }
             self.pause();
-            let again = assess(&*self.disk, &stream_dir, stream)?;
+            let again = assess(&*self.disk, &self.keys, &stream_dir, stream)?;
             let steady = again.report == found.report;
             found = again;
             if steady {
@@ -172,7 +174,7 @@ impl Folder {
     /// Reads one segment. Everything that looks at records comes through here.
     pub(super) fn look_at(&self, stream: &str, part: Part) -> io::Result<Sight> {
         let dir = self.dir.join(stream);
-        let survey = match Survey::of(&*self.disk, &dir, part.name, part.end) {
+        let survey = match Survey::of(&*self.disk, &self.keys, &dir, part.name, part.end) {
             Ok(survey) => survey,
             Err(error) if error.kind() == io::ErrorKind::Unsupported => return Err(error),
             Err(error) => return Ok(Sight::Unreadable(error)),

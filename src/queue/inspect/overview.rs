@@ -6,7 +6,15 @@ use super::{
     Folder, InspectError,
     folder::{Part, Sight, parts},
 };
-use crate::{Stamp, quarantine, recovery::SPARE_SUFFIX, settled::Settled, survey::Survey};
+use crate::{
+    Stamp,
+    frame::RecordView,
+    quarantine,
+    recovery::SPARE_SUFFIX,
+    scan::Found,
+    settled::Settled,
+    survey::{Decoded, Survey},
+};
 
 /// One stream, as far as can be told without reading all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,15 +124,21 @@ fn queued_bytes(part: Part, settled: &Settled) -> u64 {
 }
 
 impl Survey {
+    /// When a record was taken in.
+    pub(super) fn stamp(&self, found: &Found) -> Option<Stamp> {
+        let bytes = self.record(found, &mut Decoded::default())?;
+        Some(RecordView::decode(&bytes)?.stamp)
+    }
+
     fn first_queued(&self, settled: &Settled) -> Option<Stamp> {
         let mut records = self.scan.records.iter();
         let found = records.find(|found| !settled.contains(found.sequence))?;
-        Some(self.view(found)?.stamp)
+        self.stamp(found)
     }
 
     fn last_queued(&self, settled: &Settled) -> Option<Stamp> {
         let mut records = self.scan.records.iter().rev();
         let found = records.find(|found| !settled.contains(found.sequence))?;
-        Some(self.view(found)?.stamp)
+        self.stamp(found)
     }
 }

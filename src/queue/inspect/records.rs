@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use super::{
     Folder, InspectError,
     folder::{Part, Sight, parts},
 };
-use crate::{Record, settled::Settled, survey::Survey};
+use crate::{
+    Record,
+    frame::RecordView,
+    settled::Settled,
+    survey::{Decoded, Survey},
+};
 
 /// A record as it lies in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +37,18 @@ pub struct Records {
     settled: Settled,
     from: u64,
     settled_too: bool,
-    here: Option<(Part, Box<Survey>, usize)>,
+    here: Option<Here>,
     damaged: u64,
+}
+
+/// Where the reading is.
+#[derive(Debug)]
+struct Here {
+    part: Part,
+    survey: Box<Survey>,
+    /// How many of the segment's records are passed.
+    at: usize,
+    decoded: Decoded,
 }
 
 impl Folder {
@@ -87,7 +100,7 @@ impl Records {
                         .filter(|found| !self.settled.contains(found.sequence))
                         .count() as u64;
                     missing = Some(queued.saturating_sub(intact));
-                    self.here = Some((part, survey, 0));
+                    self.here = Some(Here { part, survey, at: 0, decoded: Decoded::default() });
                 }
                 Ok(Sight::Gone) => return Ok(()),
                 Ok(Sight::Unreadable(_)) => missing = Some(queued),
@@ -103,19 +116,20 @@ impl Records {
     }
 
     fn next_here(&mut self) -> Option<Stored> {
-        let (part, survey, at) = self.here.as_mut()?;
+        let Here { part, survey, at, decoded } = self.here.as_mut()?;
         while let Some(found) = survey.scan.records.get(*at) {
             *at += 1;
             let settled = self.settled.contains(found.sequence);
             if found.sequence < self.from || (settled && !self.settled_too) {
                 continue;
             }
-            let Some(view) = survey.view(found) else { continue };
+            let Some(bytes) = survey.record(found, decoded) else { continue };
+            let Some(view) = RecordView::decode(&bytes) else { continue };
             let record = Record {
                 sequence: view.sequence,
                 source: view.source.into(),
                 topic: view.topic.to_owned(),
-                payload: Bytes::copy_from_slice(view.payload),
+                payload: bytes.slice_ref(view.payload),
                 stamp: view.stamp,
             };
             return Some(Stored { segment: part.name.id, settled, record });

@@ -8,6 +8,7 @@ use crate::{
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
     disk::{Disk, Entry},
+    keys::Keys,
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     settled::Settled,
@@ -36,11 +37,16 @@ pub(crate) struct Assessment {
 }
 
 /// Assesses the folder `dir` of a stream.
-pub(crate) fn assess(disk: &dyn Disk, dir: &Path, stream: &str) -> io::Result<Assessment> {
+pub(crate) fn assess(
+    disk: &dyn Disk,
+    keys: &Keys,
+    dir: &Path,
+    stream: &str,
+) -> io::Result<Assessment> {
     let mut found = Assessment::default();
     found.take_files(disk.list(dir)?);
     let slots = cursor::read(disk, dir);
-    let mut work = Work { disk, dir, stream, found };
+    let mut work = Work { disk, keys, dir, stream, found };
     match slots.newest.clone() {
         Some((generation, snapshot)) => {
             work.found.cursor_generation = generation;
@@ -62,6 +68,7 @@ pub(crate) fn assess(disk: &dyn Disk, dir: &Path, stream: &str) -> io::Result<As
 
 pub(super) struct Work<'a> {
     pub(super) disk: &'a dyn Disk,
+    keys: &'a Keys,
     pub(super) dir: &'a Path,
     pub(super) stream: &'a str,
     pub(super) found: Assessment,
@@ -114,7 +121,7 @@ impl Work<'_> {
 
     /// Surveys a segment; one that cannot be read at all holds nothing for now.
     pub(super) fn survey(&mut self, name: SegmentName, limit: u64) -> io::Result<Option<Survey>> {
-        match Survey::of(self.disk, self.dir, name, limit) {
+        match Survey::of(self.disk, self.keys, self.dir, name, limit) {
             Ok(survey) => Ok(Some(survey)),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(error),
             Err(error) => {
@@ -230,7 +237,7 @@ impl Work<'_> {
     pub(super) fn count_behind(&mut self, survey: Survey, from: u64, end: u64, before: Vec<Gap>) {
         let found = &mut self.found;
         for (source, count) in survey.by_source(|sequence| (from..end).contains(&sequence)) {
-            let id = found.accounts.id(source);
+            let id = found.accounts.id(&source);
             found.accounts.accept(id, count);
         }
         let gaps = open_gaps(&survey.scan.gaps(from, end), &found.settled);

@@ -35,7 +35,7 @@ pub(super) fn without_cursor(work: &mut Work<'_>, slot_damaged: bool) -> io::Res
         let Some(survey) = work.survey(*name, limit)? else { continue };
         let end = if limit == u64::MAX { survey.scan.claimed_end } else { limit };
         for (source, count) in survey.by_source(|_| true) {
-            let id = usize::from(work.found.accounts.id(source));
+            let id = usize::from(work.found.accounts.id(&source));
             if queued.len() <= id {
                 queued.resize(id + 1, 0);
             }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::harness::{Chance, Harness, SMALL, sequences};
 use crate::{
-    Folder, OnFull, Record, StreamOptions,
+    Folder, Keys, OnFull, Record, StreamOptions,
     disk::{Disk as _, simulated::SimulatedDisk},
 };
 
@@ -43,8 +43,9 @@ fn reopened(disk: SimulatedDisk) -> Harness {
 /// Opens a damaged copy and checks everything that must hold whatever the damage was. Returns
 /// how many of the records that were queued are gone.
 fn examine(disk: SimulatedDisk, before: &[Record], what: &str) -> usize {
-    let verified =
-        Folder::on(std::sync::Arc::new(disk.clone()), &super::harness::root()).verify().unwrap();
+    let folder =
+        Folder::on(std::sync::Arc::new(disk.clone()), Keys::none(), &super::harness::root());
+    let verified = folder.verify().unwrap();
     let mut queue = reopened(disk);
     let records = queue.check();
     let mut lost = before.len();

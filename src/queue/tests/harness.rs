@@ -12,9 +12,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Clock, Condition, Counts, Environment, Folder, Ledger, NewRecord, OnFull, Record, Recovery,
-    Stamp, StreamId, StreamOptions,
+    Clock, Compression, Condition, Counts, Environment, Folder, Health, Keys, Ledger, NewRecord,
+    OnFull, Record, Recovery, Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
+    health,
     open::{Opened, open_streams},
     reader::{self, Limits},
     state::Shared,
@@ -30,6 +31,36 @@ pub(super) const SMALL: u64 = 128 * 1024;
 pub(super) fn root() -> PathBuf {
     PathBuf::from("/queue")
 }
+
+/// How a stream's frames are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Coding {
+    pub(super) compression: Compression,
+    pub(super) encrypted: bool,
+}
+
+impl Coding {
+    pub(super) const PLAIN: Self = Self { compression: Compression::None, encrypted: false };
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let every = [Compression::None, Compression::Lz4, Compression::Zstd];
+        every
+            .into_iter()
+            .flat_map(|compression| [false, true].map(|encrypted| Self { compression, encrypted }))
+    }
+
+    pub(super) fn name(self) -> String {
+        let suffix = if self.encrypted { "-encrypted" } else { "" };
+        format!("{:?}{suffix}", self.compression).to_lowercase()
+    }
+
+    pub(super) fn keys(self) -> Keys {
+        if self.encrypted { Keys::parse(KEY).unwrap() } else { Keys::none() }
+    }
+}
+
+/// A key for tests.
+pub(super) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
@@ -67,34 +98,43 @@ pub(super) struct Harness {
     pub(super) disk: SimulatedDisk,
     pub(super) clock: Arc<ManualClock>,
     pub(super) options: StreamOptions,
+    pub(super) keys: Keys,
     opened: Option<Opened>,
     pub(super) recovery: Recovery,
 }
 
 impl Harness {
     pub(super) fn new(bytes_max: u64, on_full: OnFull) -> Self {
-        let mut options = StreamOptions::with_defaults(STREAM);
-        options.bytes_max = bytes_max;
-        options.on_full = on_full;
-        Self::on(SimulatedDisk::default(), options)
+        Self::coded(bytes_max, on_full, Coding::PLAIN)
+    }
+
+    pub(super) fn coded(bytes_max: u64, on_full: OnFull, coding: Coding) -> Self {
+        let compression = coding.compression;
+        let options = StreamOptions::with_defaults(STREAM);
+        let options = StreamOptions { bytes_max, on_full, compression, ..options };
+        Self::with_keys(SimulatedDisk::default(), options, coding.keys())
     }
 
     pub(super) fn on(disk: SimulatedDisk, options: StreamOptions) -> Self {
+        Self::with_keys(disk, options, Keys::none())
+    }
+
+    pub(super) fn with_keys(disk: SimulatedDisk, options: StreamOptions, keys: Keys) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(1_000_000)));
         let recovery = Recovery::default();
-        let mut harness = Self { disk, clock, options, opened: None, recovery };
+        let mut harness = Self { disk, clock, options, keys, opened: None, recovery };
         harness.open();
         harness
     }
 
     /// The folder, for looking into it.
     pub(super) fn folder(&self) -> Folder {
-        Folder::on(Arc::new(self.disk.clone()), &root())
+        Folder::on(Arc::new(self.disk.clone()), self.keys.clone(), &root())
     }
 
     pub(super) fn environment(&self) -> Environment {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
-        Environment { disk: Arc::new(self.disk.clone()), clock }
+        Environment { disk: Arc::new(self.disk.clone()), clock, keys: self.keys.clone() }
     }
 
     pub(super) fn open(&mut self) {
@@ -178,6 +218,10 @@ impl Harness {
     pub(super) fn ledger(&self) -> Ledger {
         let streams = &self.opened.as_ref().expect("the queue is open").streams;
         Ledger { streams: streams.iter().map(|shared| shared.ledger()).collect() }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        health::examine(&self.opened.as_ref().expect("the queue is open").streams)
     }
 
     pub(super) fn total(&self) -> Counts {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::harness::{Chance, Harness, SMALL};
+use super::harness::{Chance, Coding, Harness, SMALL};
 use crate::{OnFull, disk::simulated::Loss};
 
 #[derive(Debug, Clone)]
@@ -22,6 +22,12 @@ enum Action {
     PowerCut(Loss, u64),
     /// The power fails in the middle of what follows.
     CutDuring(Loss, u64, u64, Vec<(u8, u16)>),
+}
+
+/// Half of the stories are told in plain frames.
+fn coding() -> impl Strategy<Value = Coding> {
+    let every: Vec<_> = Coding::all().collect();
+    prop_oneof![Just(Coding::PLAIN), proptest::sample::select(every)]
 }
 
 fn loss() -> impl Strategy<Value = Loss> {
@@ -58,9 +64,9 @@ struct Model {
 }
 
 impl Model {
-    fn new(on_full: OnFull) -> Self {
+    fn new(on_full: OnFull, coding: Coding) -> Self {
         Self {
-            queue: Harness::new(SMALL, on_full),
+            queue: Harness::coded(SMALL, on_full, coding),
             submitted: 0,
             known: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
@@ -161,8 +167,8 @@ impl Model {
     }
 }
 
-fn run(on_full: OnFull, actions: &[Action]) {
-    let mut model = Model::new(on_full);
+fn run(on_full: OnFull, coding: Coding, actions: &[Action]) {
+    let mut model = Model::new(on_full, coding);
     for action in actions {
         model.run(action);
     }
@@ -182,22 +188,25 @@ proptest! {
 
     #[test]
     fn acknowledged_records_survive_every_crash(
+        coding in coding(),
         actions in proptest::collection::vec(action(), 1..40),
     ) {
-        run(OnFull::Reject, &actions);
+        run(OnFull::Reject, coding, &actions);
     }
 
     #[test]
     fn only_evicted_records_are_missing_under_drop_oldest(
+        coding in coding(),
         actions in proptest::collection::vec(action(), 1..40),
     ) {
-        run(OnFull::DropOldest, &actions);
+        run(OnFull::DropOldest, coding, &actions);
     }
 
     #[test]
     fn dropped_newest_records_are_counted_across_crashes(
+        coding in coding(),
         actions in proptest::collection::vec(action(), 1..40),
     ) {
-        run(OnFull::DropNewest, &actions);
+        run(OnFull::DropNewest, coding, &actions);
     }
 }

@@ -1,16 +1,17 @@
 //! Folders that earlier versions wrote are read as they stand, and written on in today's format.
 //!
-//! `tests/format-<version>/` holds one of each. They were written by the story below when that
-//! version was the newest: `HOLDFAST_KEEP_FOLDER=<folder>` makes the test keep what it wrote.
+//! `tests/format-<version>/<encoding>/` holds one of each. They were written by the story below when that
+//! version was the newest, with every encoding that it knew: `HOLDFAST_KEEP_FOLDER=<folder>` makes
+//! the test keep what it wrote.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use super::harness::{Harness, SMALL, STREAM, root};
+use super::harness::{Coding, Harness, KEY, SMALL, STREAM, root};
 use crate::{
-    OnFull, StreamOptions,
+    Keys, OnFull, StreamOptions,
     disk::{Disk as _, simulated::SimulatedDisk},
 };
 
@@ -26,8 +27,9 @@ fn is_acknowledged(number: u64) -> bool {
     number < ACKNOWLEDGED_BELOW && number % 4 != 1
 }
 
-fn options() -> StreamOptions {
+fn options(coding: Coding) -> StreamOptions {
     StreamOptions {
+        compression: coding.compression,
         bytes_max: SMALL,
         on_full: OnFull::Reject,
         ..StreamOptions::with_defaults(STREAM)
@@ -42,8 +44,9 @@ fn append(queue: &mut Harness, numbers: std::ops::Range<u64>) {
 }
 
 /// A gateway that was killed: some records are acknowledged, some are newer than the cursor.
-fn story() -> Harness {
-    let mut queue = Harness::on(SimulatedDisk::default(), options());
+fn story(coding: Coding) -> Harness {
+    let disk = SimulatedDisk::default();
+    let mut queue = Harness::with_keys(disk, options(coding), coding.keys());
     for start in (0..RECORDS - 10).step_by(10) {
         append(&mut queue, start..start + 10);
     }
@@ -105,28 +108,32 @@ fn disk_of(folder: &Path) -> SimulatedDisk {
 fn kept_folders() -> Vec<PathBuf> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let entries = fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().path());
-    let is_kept =
+    let is_format =
         |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("format-");
-    entries.filter(is_kept).collect()
+    let codings = entries.filter(is_format).flat_map(|format| fs::read_dir(format).unwrap());
+    codings.map(|coding| coding.unwrap().path()).collect()
 }
 
 #[test]
 fn a_folder_written_now_holds_what_the_story_says() {
-    let mut queue = story();
-    if let Some(folder) = std::env::var_os("HOLDFAST_KEEP_FOLDER") {
-        keep(&queue, Path::new(&folder));
+    for coding in Coding::all() {
+        let mut queue = story(coding);
+        if let Some(folder) = std::env::var_os("HOLDFAST_KEEP_FOLDER") {
+            keep(&queue, &Path::new(&folder).join(coding.name()));
+        }
+        queue.open();
+        check(&queue);
     }
-    queue.open();
-    check(&queue);
 }
 
 #[test]
 fn folders_of_every_earlier_format_are_read_and_written_on() {
     let folders = kept_folders();
-    assert!(!folders.is_empty());
+    assert!(folders.len() >= 3, "{folders:?}");
     for folder in folders {
-        println!("{}", folder.file_name().unwrap().display());
-        let mut queue = Harness::on(disk_of(&folder), options());
+        println!("{}", folder.display());
+        let keys = Keys::parse(KEY).unwrap();
+        let mut queue = Harness::with_keys(disk_of(&folder), options(Coding::PLAIN), keys);
         check(&queue);
         append(&mut queue, RECORDS..RECORDS + 10);
         for record in queue.read_all() {

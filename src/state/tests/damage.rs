@@ -243,7 +243,22 @@ fn damaged_stores_are_kept_up_to_a_limit() {
 #[test]
 fn a_store_that_never_comes_back_from_opening_is_given_up() {
     let dir = crashed_store();
-    fs::write(dir.path().join("state.opening"), "3").unwrap();
+    let files = crate::files::Files::new(dir.path());
+    (0..3).for_each(|before| assert_eq!(files.begin_attempt().unwrap(), before));
     assert_eq!(open_damaged(dir.path(), "three attempts"), RecoveryOutcome::Rebuilt);
     assert!(!dir.path().join("state.opening").exists());
+}
+
+#[test]
+fn openings_that_a_restart_of_the_machine_ended_do_not_count() {
+    let dir = crashed_store();
+    fs::write(dir.path().join("state.opening"), "3 another-boot").unwrap();
+    assert_eq!(open_damaged(dir.path(), "three starts"), RecoveryOutcome::Intact);
+}
+
+#[test]
+fn a_snapshot_that_sled_was_killed_at_is_not_taken_for_damage() {
+    let dir = crashed_store();
+    fs::write(dir.path().join("state/snap.00000000FFFFFFFF.generating"), b"torn").unwrap();
+    assert_eq!(open_damaged(dir.path(), "unfinished snapshot"), RecoveryOutcome::Intact);
 }

@@ -49,6 +49,29 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_the_store_is_written_anew()
 }
 
 #[test]
+fn a_store_that_is_closed_after_a_failed_sync_is_written_anew_first() {
+    static FAILING: AtomicBool = AtomicBool::new(false);
+    fn sync(file: &File) -> io::Result<()> {
+        if FAILING.swap(false, Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        file.sync_data()
+    }
+    let dir = TempDir::new().unwrap();
+    block_on(async {
+        let (state, _) = State::open(dir.path(), Options { sync, ..options() });
+        put(&state, 1).await;
+        FAILING.store(true, Ordering::SeqCst);
+        assert!(state.table("t").put(&2u32.to_be_bytes(), value(2)).await.is_err());
+        state.close().await;
+        assert!(dir.path().join("state.damaged-1").exists());
+        let (after, recovery) = open(dir.path());
+        assert!(recovery.is_clean(), "{recovery}");
+        assert_eq!(numbers(&after).await.first(), Some(&1));
+    });
+}
+
+#[test]
 fn a_data_directory_that_cannot_be_written_makes_the_store_unavailable_and_no_more() {
     let parent = TempDir::new().unwrap();
     let dir = parent.path().join("data");

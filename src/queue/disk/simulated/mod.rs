@@ -17,7 +17,7 @@ mod power;
 pub(crate) use power::Loss;
 use power::{Change, Inode, NameChange};
 
-use super::{Access, Disk, DiskFile, Entry, Lock};
+use super::{Access, Disk, DiskFile, Entry, Lock, Space};
 
 /// What can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,6 +277,13 @@ impl Disk for SimulatedDisk {
         }
         let (path, epoch) = (path.to_owned(), world.epoch);
         Ok(Box::new(SimulatedLock { disk: self.clone(), path, epoch }))
+    }
+
+    fn space(&self, _dir: &Path) -> io::Result<Space> {
+        let world = self.world();
+        let capacity = world.capacity.ok_or(io::ErrorKind::Unsupported)?;
+        let free = capacity.saturating_sub(world.used());
+        Ok(Space { free_bytes: free as u64, capacity_bytes: capacity as u64 })
     }
 }
 
