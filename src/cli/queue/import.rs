@@ -97,7 +97,7 @@ fn refuse_itself(args: &ImportArgs, dir: &Path) -> Result<(), Stopped> {
 /// How the streams are kept here, so that the import keeps to the gateway's own limits.
 fn options(place: &Place, streams: &BTreeSet<String>) -> Vec<StreamOptions> {
     let Some(configured) = &place.streams else {
-        eprintln!("without a configuration, every stream has the default limits");
+        eprintln!("without a configuration, default limits hold, and no key but that of --key-file");
         return streams.iter().map(|name| StreamOptions::with_defaults(name)).collect();
     };
     let mut options = configured.clone();
