@@ -89,7 +89,16 @@ fn a_gateway_without_the_key_says_so_and_leaves_the_messages_alone() {
     publish(&gateway);
     gateway.kill();
 
+    let export = gateway.command(&["queue", "export"]);
+    assert!(export.status.success(), "{export:?}");
+    assert_eq!(String::from_utf8_lossy(&export.stdout).matches(SECRET).count(), 1_000);
     key_file(dir.path(), OTHER_KEY);
+    for verb in ["ls", "verify", "export", "repair"] {
+        let output = gateway.command(&["queue", verb]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("is encrypted with key"), "{verb}: {said}");
+        assert!(!output.status.success(), "{verb}");
+    }
     let output = gateway.command(&["run"]);
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -31,7 +31,7 @@ pub(super) fn ledger(args: &LedgerArgs) -> Exit {
             return Exit::Config;
         }
     };
-    let ledger = match queue::Folder::new(&dir, keys).ledger() {
+    let ledger = match queue::Folder::new(&dir).with_keys(keys).ledger() {
         Ok(ledger) => ledger,
         Err(error) => {
             eprintln!("holdfast ledger: {error}");

@@ -187,7 +187,8 @@ impl Accounts {
 
     /// Makes the settled counts of each source add up to `settled`: where they fall short,
     /// `damaged` of them all became damaged and the rest was delivered; where they exceed it, the
-    /// excess is taken back, deliveries first.
+    /// excess is taken back, deliveries first. What is damaged and was counted as delivered is
+    /// so no longer: nobody knows that it was.
     pub(super) fn force_settled(&mut self, settled: &[u64], mut damaged: u64) {
         for (id, account) in self.entries.iter_mut().enumerate() {
             let target = settled.get(id).copied().unwrap_or(0);
@@ -202,6 +203,12 @@ impl Accounts {
                 *slot -= share;
                 excess -= share;
             }
+        }
+        for account in &mut self.entries {
+            let share = damaged.min(account.settled[Fate::Delivered as usize]);
+            account.settled[Fate::Delivered as usize] -= share;
+            account.settled[Fate::Damaged as usize] += share;
+            damaged -= share;
         }
     }
 

@@ -64,7 +64,7 @@ pub fn repair(
     options: Vec<StreamOptions>,
     environment: &Environment,
 ) -> Result<Repaired, RepairError> {
-    let folder = Folder::on(Arc::clone(&environment.disk), environment.keys.clone(), dir);
+    let folder = Folder::on(Arc::clone(&environment.disk), dir).with_keys(environment.keys.clone());
     let there = folder.streams()?;
     // A running gateway is found out before its folder is read twice.
     drop(lock(&*environment.disk, dir)?);

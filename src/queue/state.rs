@@ -125,6 +125,14 @@ impl State {
         true
     }
 
+    /// Says that there is no room, unless the cursor fails, which is worse and stays said until
+    /// it can be written.
+    pub(super) fn mark_full(&mut self) {
+        if !matches!(self.condition, Condition::CursorFailing(_)) {
+            self.condition = Condition::Full;
+        }
+    }
+
     /// The segment that holds a sequence, and the sequence at which it ends.
     pub(super) fn segment_of(&self, sequence: u64) -> Option<(Segment, u64)> {
         let after = self.segments.partition_point(|segment| segment.name.base <= sequence);

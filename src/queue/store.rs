@@ -28,7 +28,7 @@ const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
 const SPARES_MAX: usize = 2;
 /// A file that is removed when the cursor finds no space, and made again when there is some.
 const BALLAST: &str = "ballast";
-const BALLAST_BYTES: u64 = 256 * 1024;
+pub(super) const BALLAST_BYTES: u64 = 256 * 1024;
 
 /// A file that will be a segment.
 #[derive(Debug)]
@@ -296,18 +296,23 @@ impl Store {
         self.restore_ballast()
     }
 
+    /// A power cut may have left the file and taken its length.
     fn restore_ballast(&self) -> io::Result<()> {
-        match self.disk.create(&self.dir.join(BALLAST)) {
-            Ok(file) => {
-                let allocated = file.allocate(BALLAST_BYTES);
-                if allocated.is_err() {
-                    self.discard(BALLAST);
-                }
-                allocated
+        let path = self.dir.join(BALLAST);
+        let file = match self.disk.create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.open(&path, Access::Write)?
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+            created => created?,
+        };
+        if file.bytes()? >= BALLAST_BYTES {
+            return Ok(());
         }
+        let allocated = file.allocate(BALLAST_BYTES);
+        if allocated.is_err() {
+            self.discard(BALLAST);
+        }
+        allocated
     }
 
     /// Writes what is settled, and the accounts, durably.
@@ -342,7 +347,12 @@ impl Store {
 
     /// The regular work: the cursor, what can be given back, the ballast.
     pub(super) fn tend(&mut self, shared: &Shared, keep: Option<SegmentName>) -> io::Result<()> {
-        if shared.state().changes > 0 {
+        let due = {
+            let state = shared.state();
+            // A cursor that failed is tried again even if nothing new is to be said.
+            state.changes > 0 || matches!(state.condition, Condition::CursorFailing(_))
+        };
+        if due {
             self.persist(shared)?;
         }
         let last = shared.state().segments.back().map(|segment| segment.name);

@@ -5,6 +5,7 @@ use std::{collections::HashMap, io, path::Path};
 use bytes::Bytes;
 
 use super::{
+    Stamp,
     bodies::{BodyReader, KeyMissing},
     disk::{Disk, DiskFile},
     frame::{FRAME_HEADER_BYTES, FrameHeader, RecordView},
@@ -78,6 +79,12 @@ impl Survey {
             }
         };
         Some(body.slice(at as usize..(at + bytes) as usize))
+    }
+
+    /// When a record was taken in.
+    pub(super) fn stamp(&self, found: &Found) -> Option<Stamp> {
+        let bytes = self.record(found, &mut Decoded::default())?;
+        RecordView::decode(&bytes).map(|view| view.stamp)
     }
 
     /// Counts the records that `wanted` by source.

@@ -307,8 +307,8 @@ impl Writer {
                 }
             }
             if attempt.full {
-                state.condition = Condition::Full;
-            } else if state.condition != Condition::Healthy {
+                state.mark_full();
+            } else if matches!(state.condition, Condition::Full | Condition::WriteFailing(_)) {
                 state.condition = Condition::Healthy;
             }
         }
@@ -332,7 +332,7 @@ impl Writer {
 
     /// What happens to records for which there is no room.
     fn turn_away(&mut self, sources: &[SourceId]) -> Vec<Outcome> {
-        self.shared.state().condition = Condition::Full;
+        self.shared.state().mark_full();
         if self.shared.options.on_full != OnFull::DropNewest {
             return vec![Err(AppendError::StreamFull); sources.len()];
         }

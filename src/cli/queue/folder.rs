@@ -23,7 +23,7 @@ pub(super) struct FolderArgs {
     /// The queue's folder itself (`queue` in the data folder), of a gateway or copied.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "sets"])]
     dir: Option<PathBuf>,
-    /// The file of the keys that the folder is encrypted with, where it is not the configured one.
+    /// The keys of an encrypted queue, where the configuration does not name them.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     #[command(flatten)]
@@ -37,14 +37,17 @@ pub(super) struct Place {
     pub(super) keys: Keys,
     /// `None` where only the folder was named.
     pub(super) streams: Option<Vec<StreamOptions>>,
+    /// What it is encrypted with.
+    pub(super) keys: Keys,
 }
 
 impl FolderArgs {
     /// The folder, whatever is in it.
     pub(super) fn place(&self) -> Result<Place, Stopped> {
-        let given = self.key_file.as_deref().map(keys).transpose()?;
+        let given = self.key_file.as_deref().map(read_keys).transpose()?;
         if let Some(dir) = &self.dir {
-            return Ok(Place { dir: dir.clone(), keys: given.unwrap_or_default(), streams: None });
+            let keys = given.unwrap_or_default();
+            return Ok(Place { dir: dir.clone(), streams: None, keys });
         }
         let loaded = self
             .config
@@ -59,7 +62,7 @@ impl FolderArgs {
                 .map_err(|problem| Stopped { exit: Exit::Config, why: problem.to_string() })?,
         };
         let streams = loaded.config.streams().iter().map(Stream::queue_options).collect();
-        Ok(Place { dir: loaded.config.queue_dir(), keys, streams: Some(streams) })
+        Ok(Place { dir: loaded.config.queue_dir(), streams: Some(streams), keys })
     }
 
     /// The folder, in which there must be a queue.
@@ -69,14 +72,14 @@ impl FolderArgs {
     }
 }
 
-/// The keys in a file.
-pub(super) fn keys(file: &Path) -> Result<Keys, Stopped> {
-    Keys::read(file).map_err(|error| Stopped::failed(format!("{}: {error}", file.display())))
+/// The keys in a file that was named on the command line.
+pub(super) fn read_keys(file: &Path) -> Result<Keys, Stopped> {
+    Keys::read(file).map_err(|error| Stopped::usage(format!("{}: {error}", file.display())))
 }
 
 /// Refuses a folder that holds something else.
 pub(super) fn open(dir: &Path, keys: Keys) -> Result<Folder, Stopped> {
-    let folder = Folder::new(dir, keys);
+    let folder = Folder::new(dir).with_keys(keys);
     if folder.holds_a_queue()? {
         return Ok(folder);
     }

@@ -18,7 +18,7 @@ use crate::{
     cli::Exit,
     clock::SystemClock,
     queue::{
-        Disk, Environment, Folder, Import, Imported, Lock, NewRecord, Origin, RealDisk,
+        Disk, Environment, Folder, Import, Imported, Keys, Lock, NewRecord, Origin, RealDisk,
         StreamOptions,
     },
 };
@@ -32,7 +32,7 @@ pub(in crate::cli) struct ImportArgs {
     /// Take over what waits in this queue's folder instead, without the way through an export.
     #[arg(long, value_name = "DIR")]
     from_dir: Option<PathBuf>,
-    /// The file of the keys that the folder of --from-dir is encrypted with.
+    /// The keys of that queue, if it is encrypted; left out, this queue's own.
     #[arg(long, value_name = "FILE", requires = "from_dir")]
     from_key_file: Option<PathBuf>,
     #[command(flatten)]
@@ -66,8 +66,10 @@ pub(super) fn import(args: &ImportArgs) -> Result<Exit, Stopped> {
     let place = args.folder.place()?;
     expect_room_for_a_queue(&place.dir)?;
     refuse_itself(args, &place.dir)?;
-    let backlog = Backlog::open(args)?;
+    let backlog = Backlog::open(args, &place.keys)?;
     let streams = backlog.check(args.stream.as_deref())?;
+    let keys = place.keys.clone();
+    let environment = Environment { keys, ..Environment::new(Arc::new(SystemClock::new())) };
     let options = options(&place, &streams);
     let clock = Arc::new(SystemClock::new());
     let environment = Environment { keys: place.keys, ..Environment::new(clock) };
@@ -186,11 +188,11 @@ struct Item {
 }
 
 impl Backlog {
-    fn open(args: &ImportArgs) -> Result<Self, Stopped> {
+    fn open(args: &ImportArgs, own: &Keys) -> Result<Self, Stopped> {
         match (&args.file, &args.from_dir) {
             (_, Some(dir)) => {
-                let keys = args.from_key_file.as_deref().map(folder::keys).transpose()?;
-                let folder = folder::open(dir, keys.unwrap_or_default())?;
+                let keys = args.from_key_file.as_deref().map(folder::read_keys).transpose()?;
+                let folder = folder::open(dir, keys.unwrap_or_else(|| own.clone()))?;
                 Ok(Self::Folder(folder, keep_out_its_gateway(dir)?))
             }
             (Some(file), None) => Ok(Self::Export(file.clone())),

@@ -29,8 +29,8 @@ pub(super) fn repair(args: &RepairArgs) -> Result<Exit, Stopped> {
         print(&text).map_err(Stopped::output)?;
         return Ok(Exit::Success);
     }
-    let clock = Arc::new(SystemClock::new());
-    let environment = Environment { keys: place.keys, ..Environment::new(clock) };
+    let environment =
+        Environment { keys: place.keys, ..Environment::new(Arc::new(SystemClock::new())) };
     let done = queue::repair(&place.dir, place.streams.unwrap_or_default(), &environment)?;
     print(&text(&done)).map_err(Stopped::output)?;
     Ok(if done.remaining.is_clean() { Exit::Success } else { Exit::PromiseBroken })

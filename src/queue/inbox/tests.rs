@@ -4,8 +4,8 @@ use super::*;
 use crate::Stamp;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longer than any test: where it counts, time is not what ends the wait.
-const FOREVER: Duration = Duration::from_hours(1);
+/// So long that something else has to end the wait.
+const LONG: Duration = Duration::from_secs(20);
 
 /// Leaves one request, as one session does.
 fn leave(inbox: &Inbox, records: usize, payload_bytes: usize) {
@@ -17,6 +17,13 @@ fn leave(inbox: &Inbox, records: usize, payload_bytes: usize) {
     let request =
         Request { records, done: oneshot::channel().0, permit: permit.expect("there is room") };
     inbox.leave(request).expect("the inbox is open");
+}
+
+/// What is gathered before the long interval is over.
+fn gathered_early(inbox: &Inbox) -> usize {
+    let (records, waited) = gathered(inbox, LONG);
+    assert!(waited < LONG / 2, "{waited:?}");
+    records
 }
 
 fn gathered(inbox: &Inbox, interval: Duration) -> (usize, Duration) {
@@ -37,7 +44,7 @@ fn without_an_interval_whatever_has_gathered_is_committed_at_once() {
 fn enough_records_end_the_wait_for_company() {
     let inbox = Inbox::new();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| gathered(&inbox, FOREVER).0);
+        let waiting = scope.spawn(|| gathered_early(&inbox));
         for _ in 0..8 {
             leave(&inbox, COMPANY_RECORDS / 8, 10);
         }
@@ -49,7 +56,7 @@ fn enough_records_end_the_wait_for_company() {
 fn enough_bytes_end_the_wait_for_company() {
     let inbox = Inbox::new();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| gathered(&inbox, FOREVER).0);
+        let waiting = scope.spawn(|| gathered_early(&inbox));
         for _ in 0..8 {
             leave(&inbox, 1, COMPANY_BYTES / 8);
         }
@@ -77,7 +84,7 @@ fn time_ends_the_wait_for_company_counted_from_the_first_that_came() {
 fn company_that_was_enough_before_is_not_enough_again() {
     let inbox = Inbox::new();
     leave(&inbox, COMPANY_RECORDS, 10);
-    assert_eq!(gathered(&inbox, FOREVER).0, COMPANY_RECORDS);
+    assert_eq!(gathered_early(&inbox), COMPANY_RECORDS);
     leave(&inbox, 1, 10);
     let (records, waited) = gathered(&inbox, Duration::from_millis(60));
     assert_eq!(records, 1);
@@ -88,7 +95,7 @@ fn company_that_was_enough_before_is_not_enough_again() {
 fn a_queue_that_closes_waits_for_nobody() {
     let inbox = Inbox::new();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| gathered(&inbox, FOREVER).0);
+        let waiting = scope.spawn(|| gathered_early(&inbox));
         leave(&inbox, 1, 10);
         inbox.close();
         assert_eq!(waiting.join().unwrap(), 1);

@@ -145,6 +145,7 @@ impl Folder {
             Sight::Seen(survey) => survey,
         };
         let records = &survey.scan.records;
+        let stamp = |found| survey.stamp(found);
         file.format_version = segment::version(&survey.bytes);
         file.records = records.len() as u64;
         file.queued = records.iter().filter(|one| !settled.contains(one.sequence)).count() as u64;

@@ -58,6 +58,7 @@ pub struct Folder {
     pub(super) disk: Arc<dyn Disk>,
     keys: Keys,
     pub(super) dir: PathBuf,
+    keys: Keys,
     pause: Duration,
 }
 
@@ -87,14 +88,21 @@ impl Part {
 }
 
 impl Folder {
-    /// The folder of a queue, `queue` in a gateway's data folder, and the keys to it.
-    pub fn new(dir: &Path, keys: Keys) -> Self {
-        Self { disk: Arc::new(RealDisk), keys, dir: dir.to_owned(), pause: PAUSE }
+    /// The folder of a queue, `queue` in a gateway's data folder.
+    pub fn new(dir: &Path) -> Self {
+        Self { disk: Arc::new(RealDisk), dir: dir.to_owned(), keys: Keys::none(), pause: PAUSE }
     }
 
     /// The same on any disk, one that changes only when it is told to.
-    pub fn on(disk: Arc<dyn Disk>, keys: Keys, dir: &Path) -> Self {
-        Self { disk, keys, dir: dir.to_owned(), pause: Duration::ZERO }
+    pub fn on(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_owned(), keys: Keys::none(), pause: Duration::ZERO }
+    }
+
+    /// The same with the keys of an encrypted queue.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Keys) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// The folder's path.

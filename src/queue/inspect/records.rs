@@ -37,7 +37,7 @@ pub struct Records {
     settled: Settled,
     from: u64,
     settled_too: bool,
-    here: Option<Here>,
+    here: Option<(Part, Box<Survey>, Decoded, usize)>,
     damaged: u64,
 }
 
@@ -100,7 +100,7 @@ impl Records {
                         .filter(|found| !self.settled.contains(found.sequence))
                         .count() as u64;
                     missing = Some(queued.saturating_sub(intact));
-                    self.here = Some(Here { part, survey, at: 0, decoded: Decoded::default() });
+                    self.here = Some((part, survey, Decoded::default(), 0));
                 }
                 Ok(Sight::Gone) => return Ok(()),
                 Ok(Sight::Unreadable(_)) => missing = Some(queued),
@@ -116,7 +116,7 @@ impl Records {
     }
 
     fn next_here(&mut self) -> Option<Stored> {
-        let Here { part, survey, at, decoded } = self.here.as_mut()?;
+        let (part, survey, decoded, at) = self.here.as_mut()?;
         while let Some(found) = survey.scan.records.get(*at) {
             *at += 1;
             let settled = self.settled.contains(found.sequence);

@@ -97,8 +97,10 @@ fn a_wrong_byte_costs_one_encoded_frame_and_is_named() {
             let mut bad = good.clone();
             bad[at] ^= 0x40;
             disk.set_content(&path, &bad);
-            let report =
-                Folder::on(Arc::new(disk.clone()), coding.keys(), &root()).verify().unwrap();
+            let report = Folder::on(Arc::new(disk.clone()), &root())
+                .with_keys(coding.keys())
+                .verify()
+                .unwrap();
             let queue = reopened(disk, coding.keys());
             let records = queue.check();
             assert!(records.len() >= 88, "{coding:?}: byte {at} cost {}", 96 - records.len());

@@ -155,6 +155,9 @@ fn a_cursor_that_cannot_be_written_is_a_condition_and_keeps_the_files() {
     queue.tend();
     assert!(matches!(queue.condition(), Condition::CursorFailing(_)));
     assert_eq!(queue.shared().state().segments.len(), segments);
+    // That appends succeed does not make the cursor well.
+    queue.fill("a", 1, 10);
+    assert!(matches!(queue.condition(), Condition::CursorFailing(_)));
     queue.disk.heal();
     queue.tend();
     assert_eq!(queue.condition(), Condition::Healthy);

@@ -5,9 +5,7 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 
 use super::harness::ManualClock;
-use crate::{
-    Environment, Folder, Keys, NewRecord, OpenError, Options, Queue, Stamp, StreamOptions,
-};
+use crate::{Environment, Folder, NewRecord, OpenError, Options, Queue, Stamp, StreamOptions};
 
 fn options(names: &[&str]) -> Options {
     Options {
@@ -75,7 +73,7 @@ async fn many_tasks_append_and_one_reads_in_order() {
     assert_eq!(stream.floor(), 1600);
     assert!(queue.ledger().balances());
     queue.close().await;
-    let ledger = folder(dir.path()).ledger().unwrap();
+    let ledger = Folder::new(dir.path()).ledger().unwrap();
     assert!(ledger.balances());
     assert_eq!(ledger.streams[1].total.delivered, 1600);
     let late = queue.append(vec![(stream.id(), record(1))]).await;
@@ -106,7 +104,7 @@ async fn a_stream_that_is_no_longer_configured_drains() {
     assert_eq!(chunk.records.len(), 2);
     assert!(old.acknowledge(0) && old.acknowledge(1));
     queue.close().await;
-    assert_eq!(folder(dir.path()).ledger().unwrap().streams[1].total.delivered, 2);
+    assert_eq!(Folder::new(dir.path()).ledger().unwrap().streams[1].total.delivered, 2);
 }
 
 #[tokio::test]
@@ -115,10 +113,10 @@ async fn a_live_folder_can_be_looked_into() {
     let queue = open(dir.path(), &["telemetry"]);
     let id = queue.stream("telemetry").unwrap().id();
     queue.append((0..100).map(|number| (id, record(number))).collect()).await;
-    let ledger = folder(dir.path()).ledger().unwrap();
+    let ledger = Folder::new(dir.path()).ledger().unwrap();
     assert!(ledger.balances());
     assert_eq!(ledger.streams[0].total.queued, 100);
-    let report = folder(dir.path()).verify().unwrap();
+    let report = Folder::new(dir.path()).verify().unwrap();
     assert_eq!((report.intact, report.damage.len()), (100, 0));
     queue.close().await;
 }

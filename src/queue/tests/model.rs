@@ -1,27 +1,302 @@
 //! Against a model: what was acknowledged survives every crash, in order, and the ledger knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 
-use super::harness::{Chance, Coding, Harness, SMALL};
-use crate::{OnFull, disk::simulated::Loss};
+use super::{
+    harness::{Chance, Coding, Harness, SMALL, STREAM, root},
+    patient::{Original, Patient},
+};
+use crate::{
+    AppendError, Condition, OnFull, Record, StreamOptions,
+    disk::simulated::{Loss, SimulatedDisk},
+    store::BALLAST_BYTES,
+};
+
+/// Records of these payload lengths, each from one of three sources.
+pub(super) type Batch = Vec<(u8, u16)>;
 
 #[derive(Debug, Clone)]
-enum Action {
-    /// Records of these payload lengths, each from one of three sources.
-    Append(Vec<(u8, u16)>),
+pub(super) enum Action {
+    Append(Batch),
     /// Reads everything and acknowledges the records whose number modulo 7 is not in this set.
     Acknowledge {
         spare: u8,
         at_most: usize,
     },
+    /// Reads one chunk of at most so many records and bytes from the floor on.
+    Peek(usize, usize),
+    /// Time passes, in milliseconds.
+    Wait(u64),
     Tend,
     CloseAndOpen,
     KillAndOpen,
     PowerCut(Loss, u64),
     /// The power fails in the middle of what follows.
-    CutDuring(Loss, u64, u64, Vec<(u8, u16)>),
+    CutDuring(Loss, u64, u64, Batch),
+    /// The process dies, and the power fails while the queue is opened again.
+    CutWhileOpening(Loss, u64, u64),
+}
+
+/// What the queue was given, and what it must therefore hold.
+pub(super) struct Model {
+    pub(super) queue: Harness,
+    /// Source and payload of everything submitted; payloads begin with their number here.
+    submitted: Vec<(String, String)>,
+    /// What was promised or served: the number of the submission by sequence.
+    known: BTreeMap<u64, usize>,
+    /// What is acknowledged and did not come back.
+    acknowledged: BTreeSet<u64>,
+    /// Records that `drop_newest` said it dropped, and those of which it could say nothing.
+    dropped: u64,
+    undecided: u64,
+    /// Whether acknowledgements may have been forgotten since the last check.
+    crashed: bool,
+    /// Why the last record that was appended was not taken in.
+    pub(super) last_refusal: Option<AppendError>,
+}
+
+impl Model {
+    pub(super) fn new(bytes_max: u64, on_full: OnFull, age_max: Option<Duration>) -> Self {
+        Self::on(SimulatedDisk::default(), Coding::PLAIN, bytes_max, on_full, age_max)
+    }
+
+    pub(super) fn on(
+        disk: SimulatedDisk,
+        coding: Coding,
+        bytes_max: u64,
+        on_full: OnFull,
+        age_max: Option<Duration>,
+    ) -> Self {
+        let mut options =
+            StreamOptions { bytes_max, on_full, ..StreamOptions::with_defaults(STREAM) };
+        options.age_max = age_max.unwrap_or(options.age_max);
+        options.compression = coding.compression;
+        Self {
+            queue: Harness::with_keys(disk, options, coding.keys()),
+            submitted: Vec::new(),
+            known: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            dropped: 0,
+            undecided: 0,
+            crashed: false,
+            last_refusal: None,
+        }
+    }
+
+    pub(super) fn append(&mut self, batch: &[(u8, u16)]) {
+        let first = self.submitted.len();
+        for (source, length) in batch {
+            let number = format!("{:06}", self.submitted.len());
+            let payload = number.repeat(1 + usize::from(*length) / number.len());
+            self.submitted.push((format!("s{source}"), payload));
+        }
+        let records = self.submitted[first..].iter();
+        let records = records.map(|(source, text)| self.queue.record(source, text.as_str()));
+        let outcomes = self.queue.append(records.collect());
+        assert_eq!(outcomes.len(), batch.len());
+        self.last_refusal = outcomes.last().and_then(|outcome| outcome.err());
+        self.check_the_condition();
+        for (number, outcome) in (first..).zip(outcomes) {
+            match outcome {
+                Ok(Some(sequence)) => {
+                    let before = self.known.insert(sequence, number);
+                    assert_eq!(before, None, "sequence {sequence} was used twice");
+                }
+                Ok(None) => self.dropped += 1,
+                Err(_) => self.undecided += 1,
+            }
+        }
+    }
+
+    /// Health says why records are refused, or why the cursor is not written.
+    fn check_the_condition(&self) {
+        let condition = self.queue.condition();
+        match self.last_refusal {
+            Some(AppendError::StreamFull) => {
+                assert!(matches!(condition, Condition::Full | Condition::CursorFailing(_)));
+            }
+            Some(AppendError::StorageFailed) => {
+                assert!(!matches!(condition, Condition::Healthy | Condition::Full));
+            }
+            Some(AppendError::Closed) => panic!("the queue is open"),
+            None => {}
+        }
+    }
+
+    fn tend(&mut self) {
+        self.queue.tend();
+        if self.queue.shared().state().changes > 0 {
+            assert!(matches!(self.queue.condition(), Condition::CursorFailing(_)));
+        }
+    }
+
+    /// After a restart all is as it was, where the disk did what it was told.
+    fn check_the_restart(&mut self) {
+        if self.queue.disk.struck().is_none() {
+            assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
+        } else {
+            self.crashed = true;
+        }
+    }
+
+    fn acknowledge(&mut self, spare: u8, at_most: usize) {
+        let Ok(records) = self.queue.try_read_from(0) else { return };
+        let chosen = records.iter().filter(|record| spare >> (record.sequence % 7) & 1 == 0);
+        for record in chosen.take(at_most) {
+            assert!(self.queue.acknowledge(record.sequence));
+            assert!(!self.queue.acknowledge(record.sequence), "an acknowledgement counts once");
+            self.acknowledged.insert(record.sequence);
+        }
+    }
+
+    fn peek(&mut self, records_max: usize, bytes_max: usize) {
+        let floor = self.queue.shared().state().settled.floor();
+        let Ok(chunk) = self.queue.read_chunk(floor, records_max, bytes_max) else { return };
+        assert!(chunk.records.len() <= records_max);
+        for record in &chunk.records {
+            self.recognise(record);
+        }
+    }
+
+    /// Does one thing; whether the power failed or the process died in it.
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::Append(batch) => self.append(batch),
+            Action::Acknowledge { spare, at_most } => self.acknowledge(*spare, *at_most),
+            Action::Peek(records_max, bytes_max) => self.peek(*records_max, *bytes_max),
+            Action::Wait(millis) => self.queue.clock.advance(Duration::from_millis(*millis)),
+            Action::Tend => self.tend(),
+            Action::CloseAndOpen => {
+                self.queue.close();
+                self.queue.open();
+                self.check_the_restart();
+            }
+            Action::KillAndOpen => {
+                self.queue.kill();
+                self.queue.open();
+                self.crashed = true;
+                self.check_the_restart();
+            }
+            Action::PowerCut(loss, seed) => self.power_cut(*loss, *seed),
+            Action::CutDuring(loss, seed, after, batch) => {
+                self.queue.disk.cut_after(*after);
+                self.append(batch);
+                self.queue.tend();
+                self.power_cut(*loss, *seed);
+            }
+            Action::CutWhileOpening(loss, seed, after) => {
+                self.queue.kill();
+                self.queue.disk.cut_after(*after);
+                self.queue.open();
+                self.power_cut(*loss, *seed);
+            }
+        }
+    }
+
+    /// Does one thing and checks that everything is as it must be.
+    pub(super) fn run(&mut self, action: &Action) {
+        self.act(action);
+        self.check();
+    }
+
+    /// Does one thing after the other until the power fails in one of them.
+    pub(super) fn run_until_the_cut(&mut self, actions: &[Action]) {
+        for action in actions {
+            self.act(action);
+            if self.queue.disk.power_is_off() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn power_cut(&mut self, loss: Loss, seed: u64) {
+        self.queue.kill();
+        let mut chance = Chance(seed);
+        self.queue.disk.power_cut(loss, &mut |bound| chance.below(bound));
+        self.queue.open();
+        self.crashed = true;
+        let ballast = self.queue.disk.content(&root().join(STREAM).join("ballast"));
+        assert_eq!(ballast.len() as u64, BALLAST_BYTES, "the reserve is there");
+    }
+
+    /// Ends the process; what it leaves is to be damaged.
+    pub(super) fn into_patient(mut self) -> Patient {
+        self.queue.kill();
+        let originals = self.known.iter().map(|(sequence, number)| {
+            let (source, payload) = self.submitted[*number].clone();
+            (*sequence, Original { source, payload })
+        });
+        Patient::new(self.queue.disk.duplicate(), originals.collect())
+    }
+
+    /// The number of the submission that a record is; it must be one, byte for byte.
+    fn recognise(&self, record: &Record) -> usize {
+        let text = str::from_utf8(&record.payload).unwrap();
+        let number: usize = text[..6].parse().expect("only what was appended is served");
+        let (source, payload) = &self.submitted[number];
+        assert_eq!((&*record.source, text), (source.as_str(), payload.as_str()));
+        assert_eq!(record.topic, format!("t/{source}"));
+        number
+    }
+
+    pub(super) fn check(&mut self) {
+        let records = self.queue.check();
+        let mut last = None;
+        for record in &records {
+            assert!(last < Some(record.sequence), "records come in order");
+            last = Some(record.sequence);
+            let number = self.recognise(record);
+            // What was never promised and survived all the same stays from now on.
+            let known = *self.known.entry(record.sequence).or_insert(number);
+            assert_eq!(known, number, "sequence {} was used twice", record.sequence);
+        }
+        // The order in which they were submitted is the order of their sequences.
+        assert!(self.known.values().is_sorted_by(|a, b| a < b));
+        let there: BTreeSet<_> = records.iter().map(|record| record.sequence).collect();
+        if std::mem::take(&mut self.crashed) {
+            self.acknowledged.retain(|sequence| !there.contains(sequence));
+        }
+        assert!(self.acknowledged.is_disjoint(&there), "what is acknowledged does not come back");
+        self.check_the_ledger(&there);
+    }
+
+    /// The ledger is exact: each count is what the model says it is.
+    fn check_the_ledger(&self, there: &BTreeSet<u64>) {
+        let total = self.queue.total();
+        let missing = self.known.keys();
+        let missing =
+            missing.filter(|one| !there.contains(one) && !self.acknowledged.contains(one));
+        let missing = missing.count() as u64;
+        let given_up = total.evicted + total.expired;
+        match self.queue.options.on_full {
+            OnFull::DropNewest => {
+                assert!(given_up >= self.dropped + missing, "{missing} are lost: {total:?}");
+                assert!(given_up <= self.dropped + self.undecided + missing, "{total:?}");
+            }
+            OnFull::DropOldest | OnFull::Reject => {
+                assert_eq!(given_up, missing, "{missing} are missing: {total:?}");
+                assert_eq!(self.dropped, 0);
+            }
+        }
+        // Only what was never promised can be torn, so nothing that was is called damaged.
+        let never_promised = total.accepted - self.known.len() as u64;
+        assert!(total.damaged <= never_promised, "{total:?}");
+        for source in ["s0", "s1", "s2"] {
+            let counts = self.queue.counts_of(source);
+            let numbers = self.acknowledged.iter().map(|sequence| self.known[sequence]);
+            let acknowledged = numbers.filter(|number| self.submitted[*number].0 == source).count();
+            let acknowledged = acknowledged as u64;
+            assert!(counts.delivered <= acknowledged, "{source}: {counts:?}");
+            // An acknowledgement that a crash took back may find its record too old.
+            let forgotten = acknowledged - counts.delivered;
+            assert!(forgotten <= counts.expired, "{source}: {acknowledged}, {counts:?}");
+        }
+    }
 }
 
 /// Half of the stories are told in plain frames.
@@ -34,7 +309,7 @@ fn loss() -> impl Strategy<Value = Loss> {
     prop_oneof![Just(Loss::Everything), Just(Loss::KeepPrefix), Just(Loss::KeepSectors)]
 }
 
-fn batch() -> impl Strategy<Value = Vec<(u8, u16)>> {
+fn batch() -> impl Strategy<Value = Batch> {
     proptest::collection::vec((0u8..3, 0u16..900), 1..25)
 }
 
@@ -43,138 +318,24 @@ fn action() -> impl Strategy<Value = Action> {
         6 => batch().prop_map(Action::Append),
         4 => (any::<u8>(), 1usize..60)
             .prop_map(|(spare, at_most)| Action::Acknowledge { spare, at_most }),
+        1 => (1usize..9, 1usize..3000).prop_map(|(records, bytes)| Action::Peek(records, bytes)),
         2 => Just(Action::Tend),
         1 => Just(Action::CloseAndOpen),
         1 => Just(Action::KillAndOpen),
         1 => (loss(), any::<u64>()).prop_map(|(loss, seed)| Action::PowerCut(loss, seed)),
         3 => (loss(), any::<u64>(), 0u64..14, batch())
             .prop_map(|(loss, seed, after, batch)| Action::CutDuring(loss, seed, after, batch)),
+        1 => (loss(), any::<u64>(), 0u64..6)
+            .prop_map(|(loss, seed, after)| Action::CutWhileOpening(loss, seed, after)),
     ]
 }
 
-struct Model {
-    queue: Harness,
-    /// Numbers every payload, so that each is found again or missed.
-    submitted: u64,
-    /// What was promised or served, by sequence.
-    known: BTreeMap<u64, String>,
-    acknowledged: BTreeSet<u64>,
-    /// What was evicted, by the ledger, when last looked at.
-    on_full: OnFull,
-}
-
-impl Model {
-    fn new(on_full: OnFull, coding: Coding) -> Self {
-        Self {
-            queue: Harness::coded(SMALL, on_full, coding),
-            submitted: 0,
-            known: BTreeMap::new(),
-            acknowledged: BTreeSet::new(),
-            on_full,
-        }
-    }
-
-    fn append(&mut self, batch: &[(u8, u16)]) {
-        let mut texts = Vec::new();
-        let records = batch.iter().map(|(source, length)| {
-            let text = format!("{:06}{}", self.submitted, ".".repeat(usize::from(*length)));
-            self.submitted += 1;
-            texts.push(text.clone());
-            self.queue.record(&format!("s{source}"), text)
-        });
-        let records = records.collect();
-        for (text, outcome) in texts.into_iter().zip(self.queue.append(records)) {
-            if let Ok(Some(sequence)) = outcome {
-                let before = self.known.insert(sequence, text);
-                assert_eq!(before, None, "sequence {sequence} was used twice");
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, spare: u8, at_most: usize) {
-        let records = self.queue.read_all();
-        let chosen = records.iter().filter(|record| spare >> (record.sequence % 7) & 1 == 0);
-        for record in chosen.take(at_most) {
-            assert!(self.queue.acknowledge(record.sequence));
-            assert!(!self.queue.acknowledge(record.sequence), "an acknowledgement counts once");
-            self.acknowledged.insert(record.sequence);
-        }
-    }
-
-    fn run(&mut self, action: &Action) {
-        match action {
-            Action::Append(batch) => self.append(batch),
-            Action::Acknowledge { spare, at_most } => self.acknowledge(*spare, *at_most),
-            Action::Tend => self.queue.tend(),
-            Action::CloseAndOpen => {
-                self.queue.close();
-                self.queue.open();
-                assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
-            }
-            Action::KillAndOpen => {
-                self.queue.kill();
-                self.queue.open();
-                assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
-            }
-            Action::PowerCut(loss, seed) => self.power_cut(*loss, *seed),
-            Action::CutDuring(loss, seed, after, batch) => {
-                self.queue.disk.cut_after(*after);
-                self.append(batch);
-                self.queue.tend();
-                self.power_cut(*loss, *seed);
-            }
-        }
-        self.check();
-    }
-
-    fn power_cut(&mut self, loss: Loss, seed: u64) {
-        self.queue.kill();
-        let mut chance = Chance(seed);
-        self.queue.disk.power_cut(loss, &mut |bound| chance.below(bound));
-        self.queue.open();
-    }
-
-    fn check(&mut self) {
-        let records = self.queue.check();
-        let mut last = None;
-        for record in &records {
-            assert!(last < Some(record.sequence), "records come in order");
-            last = Some(record.sequence);
-            let text = String::from_utf8(record.payload.to_vec()).unwrap();
-            let number: u64 = text[..6].parse().expect("only what was appended is served");
-            assert!(number < self.submitted);
-            match self.known.get(&record.sequence) {
-                Some(known) => assert_eq!(*known, text, "sequence {}", record.sequence),
-                // It was never acknowledged and survived all the same; from now on it stays.
-                None => assert!(self.known.insert(record.sequence, text).is_none()),
-            }
-        }
-        let there: BTreeSet<_> = records.iter().map(|record| record.sequence).collect();
-        let mut missing = self
-            .known
-            .keys()
-            .filter(|sequence| !there.contains(sequence) && !self.acknowledged.contains(sequence));
-        match self.on_full {
-            OnFull::DropOldest => {
-                let missing = missing.count() as u64;
-                let evicted = self.queue.total().evicted;
-                assert!(missing <= evicted, "{missing} are missing and {evicted} were evicted");
-            }
-            _ => assert_eq!(missing.next(), None, "an acknowledged record is lost"),
-        }
-        // The order in which they were submitted is the order of their sequences.
-        assert!(self.known.values().is_sorted_by(|a, b| a[..6] < b[..6]));
-    }
-}
-
 fn run(on_full: OnFull, coding: Coding, actions: &[Action]) {
-    let mut model = Model::new(on_full, coding);
+    let mut model = Model::on(SimulatedDisk::default(), coding, SMALL, on_full, None);
     for action in actions {
         model.run(action);
     }
-    model.queue.close();
-    model.queue.open();
-    model.check();
+    model.run(&Action::CloseAndOpen);
 }
 
 /// How many stories each test tells; `HOLDFAST_MODEL_CASES` asks for more. A story that fails is

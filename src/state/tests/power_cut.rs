@@ -171,8 +171,10 @@ fn a_power_cut_takes_nothing_that_was_reported_durable_or_shown() {
     cut_along(350, |cutting| {
         let plan = "open commits 30 together 10 close open commits 5 close \
                     open-exporting commits 20 together 8 commits 5";
+        cutting.recordings.prepare("start", &Remains::default());
+        cutting.run(&mixed("start", "open commits 1", 400), Disk::new(), Owed::NOTHING);
         cutting.recordings.prepare("fresh", &Remains::default());
-        let (disk, owed) = cutting.run(&mixed("fresh", plan, 120), Disk::new(), Owed::NOTHING);
+        let (disk, owed) = cutting.run(&mixed("fresh", plan, 100), Disk::new(), Owed::NOTHING);
         // A killed process leaves in the kernel what was never synced, and the next one reads it.
         let (mut disk, mut owed) = (disk, owed);
         for name in ["killed-1", "killed-2"] {

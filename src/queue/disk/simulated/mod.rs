@@ -12,33 +12,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+mod fault;
 mod power;
 
+pub(crate) use fault::{Failure, Op};
+use fault::{Faults, Ruling};
 pub(crate) use power::Loss;
 use power::{Change, Inode, NameChange};
 
 use super::{Access, Disk, DiskFile, Entry, Lock, Space};
-
-/// What can be made to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op {
-    Create,
-    Rename,
-    Remove,
-    SyncDir,
-    Read,
-    Write,
-    Allocate,
-    Sync,
-}
-
-#[derive(Debug, Clone)]
-struct Fault {
-    op: Op,
-    name_part: String,
-    kind: io::ErrorKind,
-    times: u64,
-}
 
 #[derive(Debug, Clone, Default)]
 struct World {
@@ -49,11 +31,9 @@ struct World {
     dirs: BTreeSet<PathBuf>,
     epoch: u64,
     capacity: Option<usize>,
-    faults: Vec<Fault>,
+    faults: Faults,
     unreadable: Vec<(String, Range<u64>)>,
     locked: BTreeSet<PathBuf>,
-    changes: u64,
-    changes_until_cut: Option<u64>,
 }
 
 /// The disk; clones are the same disk.
@@ -69,12 +49,27 @@ impl SimulatedDisk {
     pub(crate) fn duplicate(&self) -> Self {
         let mut world = self.world().clone();
         world.locked.clear();
+        world.forget_the_nameless();
         Self(Arc::new(Mutex::new(world)))
     }
 
     /// Lets the next `times` operations of a kind fail on files whose name contains `name_part`.
     pub(crate) fn fail(&self, op: Op, name_part: &str, kind: io::ErrorKind, times: u64) {
-        self.world().faults.push(Fault { op, name_part: name_part.to_owned(), kind, times });
+        self.world().faults.fail(op, name_part, kind, times);
+    }
+
+    /// Lets the change after the next `changes` fail, and all behind it where it is `lasting`.
+    pub(crate) fn fail_after(&self, changes: u64, failure: Failure, lasting: bool) {
+        self.world().faults.fail_after(changes, failure, lasting);
+    }
+
+    /// What the chosen failure, or the power cut, struck first; none if it did not come to that.
+    pub(crate) fn struck(&self) -> Option<(Op, PathBuf)> {
+        self.world().faults.struck.clone()
+    }
+
+    pub(crate) fn power_is_off(&self) -> bool {
+        self.world().faults.power_is_off
     }
 
     pub(crate) fn heal(&self) {
@@ -93,12 +88,12 @@ impl SimulatedDisk {
 
     /// How many changes were made so far.
     pub(crate) fn changes(&self) -> u64 {
-        self.world().changes
+        self.world().faults.changes
     }
 
     /// Lets the power fail before the change after the next `changes`.
     pub(crate) fn cut_after(&self, changes: u64) {
-        self.world().changes_until_cut = Some(changes);
+        self.world().faults.cut_after(changes);
     }
 
     /// The power fails now (or has failed already) and returns.
@@ -122,7 +117,7 @@ impl SimulatedDisk {
         world.epoch += 1;
         world.locked.clear();
         world.faults.clear();
-        world.changes_until_cut = None;
+        world.forget_the_nameless();
     }
 
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
@@ -142,34 +137,34 @@ impl SimulatedDisk {
         inode.data = content.to_vec();
         inode.synced = content.to_vec();
         inode.pending.clear();
+        inode.forgotten = false;
     }
 }
 
 impl World {
-    /// Fails as it was told to; counts changes.
-    fn check(&mut self, op: Op, path: &Path) -> io::Result<()> {
-        if op != Op::Read {
-            self.changes += 1;
-            if let Some(left) = &mut self.changes_until_cut {
-                if *left == 0 {
-                    return Err(io::Error::other("the power is off"));
-                }
-                *left -= 1;
-            }
-        } else if self.changes_until_cut == Some(0) {
-            return Err(io::Error::other("the power is off"));
+    /// Does what is asked for, or fails as it was told to.
+    fn perform(
+        &mut self,
+        op: Op,
+        path: &Path,
+        action: impl FnOnce(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.faults.rule(op, path) {
+            Ruling::Done => action(self),
+            Ruling::Refused(error) | Ruling::Halved(error) => Err(error),
+            Ruling::Belied(error) => action(self).and(Err(error)),
         }
-        let text = path.to_string_lossy();
-        let fault = self
-            .faults
-            .iter_mut()
-            .find(|fault| fault.op == op && fault.times > 0 && text.contains(&fault.name_part));
-        match fault {
-            Some(fault) => {
-                fault.times -= 1;
-                Err(fault.kind.into())
+    }
+
+    /// Empties the files that no name leads to any more.
+    fn forget_the_nameless(&mut self) {
+        let linked = self.names_pending.iter().filter_map(NameChange::linked);
+        let named: BTreeSet<usize> =
+            self.names.values().chain(self.names_synced.values()).copied().chain(linked).collect();
+        for (number, inode) in self.inodes.iter_mut().enumerate() {
+            if !named.contains(&number) {
+                *inode = Inode::default();
             }
-            None => Ok(()),
         }
     }
 
@@ -214,13 +209,15 @@ impl Disk for SimulatedDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut world = self.world();
-        world.check(Op::Create, path)?;
-        if world.names.contains_key(path) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
         let inode = world.inodes.len();
-        world.inodes.push(Inode::default());
-        world.change_names(NameChange::Link(path.to_owned(), inode));
+        world.perform(Op::Create, path, |world| {
+            if world.names.contains_key(path) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            world.inodes.push(Inode::default());
+            world.change_names(NameChange::Link(path.to_owned(), inode));
+            Ok(())
+        })?;
         Ok(Arc::new(SimulatedFile {
             disk: self.clone(),
             path: path.to_owned(),
@@ -237,37 +234,36 @@ impl Disk for SimulatedDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut world = self.world();
-        world.check(Op::Rename, from)?;
-        if !world.names.contains_key(from) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        world.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
-        Ok(())
+        self.world().perform(Op::Rename, from, |world| {
+            if !world.names.contains_key(from) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            world.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
+            Ok(())
+        })
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut world = self.world();
-        world.check(Op::Remove, path)?;
-        if !world.names.contains_key(path) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        world.change_names(NameChange::Unlink(path.to_owned()));
-        Ok(())
+        self.world().perform(Op::Remove, path, |world| {
+            if !world.names.contains_key(path) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            world.change_names(NameChange::Unlink(path.to_owned()));
+            Ok(())
+        })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut world = self.world();
-        world.check(Op::SyncDir, dir)?;
-        let pending = std::mem::take(&mut world.names_pending);
-        for change in pending {
-            if change.dir() == Some(dir) {
-                change.apply(&mut world.names_synced);
-            } else {
-                world.names_pending.push(change);
+        self.world().perform(Op::SyncDir, dir, |world| {
+            for change in std::mem::take(&mut world.names_pending) {
+                if change.dir() == Some(dir) {
+                    change.apply(&mut world.names_synced);
+                } else {
+                    world.names_pending.push(change);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
@@ -314,12 +310,30 @@ struct SimulatedFile {
 }
 
 impl SimulatedFile {
-    fn world(&self, op: Op) -> io::Result<MutexGuard<'_, World>> {
-        let mut world = self.disk.world();
+    fn world(&self) -> io::Result<MutexGuard<'_, World>> {
+        let world = self.disk.world();
         if world.epoch != self.epoch {
             return Err(io::Error::other("the file was open before the power cut"));
         }
-        world.check(op, &self.path)?;
+        Ok(world)
+    }
+
+    /// The name it has now, or had last.
+    fn path(&self, world: &World) -> PathBuf {
+        let mut names = world.names.iter();
+        let named = names.find(|(_, inode)| **inode == self.inode).map(|(path, _)| path.clone());
+        named.unwrap_or_else(|| self.path.clone())
+    }
+
+    /// Does what is asked for with this file, or fails as it was told to.
+    fn perform(
+        &self,
+        op: Op,
+        action: impl FnOnce(&mut World) -> io::Result<()>,
+    ) -> io::Result<MutexGuard<'_, World>> {
+        let mut world = self.world()?;
+        let path = self.path(&world);
+        world.perform(op, &path, action)?;
         Ok(world)
     }
 
@@ -328,13 +342,21 @@ impl SimulatedFile {
         change.apply(&mut inode.data);
         inode.pending.push(change);
     }
+
+    fn write(&self, world: &mut World, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset as usize + bytes.len();
+        world.grow(end.saturating_sub(world.inodes[self.inode].data.len()))?;
+        self.change(world, Change::Write(offset as usize, bytes.to_vec()));
+        Ok(())
+    }
 }
 
 impl DiskFile for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let world = self.world(Op::Read)?;
+        let world = self.perform(Op::Read, |_| Ok(()))?;
         let wanted = offset..offset + buffer.len() as u64;
-        let name = self.path.to_string_lossy();
+        let path = self.path(&world);
+        let name = path.to_string_lossy();
         let bad = world.unreadable.iter().any(|(part, bytes)| {
             name.contains(part) && bytes.start < wanted.end && wanted.start < bytes.end
         });
@@ -349,38 +371,36 @@ impl DiskFile for SimulatedFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut world = match self.world(Op::Write) {
-            Ok(world) => world,
-            Err(error) => {
-                // A failed write may have been a short one.
-                let mut world = self.disk.world();
-                if world.epoch == self.epoch && world.changes_until_cut.is_none() {
-                    let half = bytes[..bytes.len() / 2].to_vec();
-                    self.change(&mut world, Change::Write(offset as usize, half));
-                }
-                return Err(error);
+        let mut world = self.world()?;
+        let path = self.path(&world);
+        match world.faults.rule(Op::Write, &path) {
+            Ruling::Done => self.write(&mut world, bytes, offset),
+            Ruling::Refused(error) => Err(error),
+            Ruling::Halved(error) => {
+                self.write(&mut world, &bytes[..bytes.len() / 2], offset).and(Err(error))
             }
-        };
-        let end = offset as usize + bytes.len();
-        world.grow(end.saturating_sub(world.inodes[self.inode].data.len()))?;
-        self.change(&mut world, Change::Write(offset as usize, bytes.to_vec()));
-        Ok(())
+            Ruling::Belied(error) => self.write(&mut world, bytes, offset).and(Err(error)),
+        }
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
-        let mut world = self.world(Op::Allocate)?;
-        let length = world.inodes[self.inode].data.len();
-        world.grow((bytes as usize).saturating_sub(length))?;
-        if bytes as usize > length {
-            self.change(&mut world, Change::Length(bytes as usize));
-        }
-        Ok(())
+        let allocated = self.perform(Op::Allocate, |world| {
+            let length = world.inodes[self.inode].data.len();
+            world.grow((bytes as usize).saturating_sub(length))?;
+            if bytes as usize > length {
+                self.change(world, Change::Length(bytes as usize));
+            }
+            Ok(())
+        });
+        allocated.map(drop)
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
-        let mut world = self.world(Op::Allocate)?;
-        self.change(&mut world, Change::Length(bytes as usize));
-        Ok(())
+        let cut = self.perform(Op::Truncate, |world| {
+            self.change(world, Change::Length(bytes as usize));
+            Ok(())
+        });
+        cut.map(drop)
     }
 
     fn bytes(&self) -> io::Result<u64> {
@@ -388,22 +408,25 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        match self.world(Op::Sync) {
-            Ok(mut world) => {
-                let inode = &mut world.inodes[self.inode];
-                for change in std::mem::take(&mut inode.pending) {
-                    change.apply(&mut inode.synced);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                // What a failed sync was to write is forgotten: the next one succeeds without it.
-                let mut world = self.disk.world();
-                if world.epoch == self.epoch && world.changes_until_cut.is_none() {
-                    world.inodes[self.inode].pending.clear();
-                }
-                Err(error)
-            }
+        let mut world = self.world()?;
+        let path = self.path(&world);
+        let ruling = world.faults.rule(Op::Sync, &path);
+        if world.faults.power_is_off {
+            return Err(io::Error::other("the power is off"));
         }
+        // What a failed sync was to write is forgotten: the next one succeeds without it.
+        let inode = &mut world.inodes[self.inode];
+        let pending = std::mem::take(&mut inode.pending);
+        let (kept, outcome) = match ruling {
+            Ruling::Done => (pending.len(), Ok(())),
+            Ruling::Refused(error) => (0, Err(error)),
+            Ruling::Halved(error) => (pending.len().div_ceil(2), Err(error)),
+            Ruling::Belied(error) => (pending.len(), Err(error)),
+        };
+        inode.forgotten |= kept < pending.len();
+        for change in &pending[..kept] {
+            change.apply(&mut inode.synced);
+        }
+        outcome
     }
 }

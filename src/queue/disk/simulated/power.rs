@@ -43,6 +43,8 @@ pub(super) struct Inode {
     pub(super) data: Vec<u8>,
     pub(super) synced: Vec<u8>,
     pub(super) pending: Vec<Change>,
+    /// A failed sync forgot changes: what is read is no longer what a power cut leaves.
+    pub(super) forgotten: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -69,6 +71,14 @@ impl NameChange {
         }
     }
 
+    /// The file that a name was given to.
+    pub(super) fn linked(&self) -> Option<usize> {
+        match self {
+            Self::Link(_, inode) => Some(*inode),
+            Self::Unlink(_) | Self::Rename(..) => None,
+        }
+    }
+
     pub(super) fn dir(&self) -> Option<&Path> {
         match self {
             Self::Link(path, _) | Self::Unlink(path) | Self::Rename(path, _) => path.parent(),
@@ -79,6 +89,10 @@ impl NameChange {
 impl Inode {
     /// What is left after a power cut.
     pub(super) fn survive(&mut self, loss: Loss, chance: &mut impl FnMut(u64) -> u64) {
+        if self.pending.is_empty() && !self.forgotten {
+            return;
+        }
+        self.forgotten = false;
         let pending = std::mem::take(&mut self.pending);
         let kept = chance(pending.len() as u64 + 1) as usize;
         for (number, change) in pending.iter().enumerate() {
@@ -108,6 +122,6 @@ impl Inode {
                 }
             }
         }
-        self.data = self.synced.clone();
+        self.data.clone_from(&self.synced);
     }
 }
