@@ -34,7 +34,6 @@ pub(super) struct FolderArgs {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) dir: PathBuf,
-    pub(super) keys: Keys,
     /// `None` where only the folder was named.
     pub(super) streams: Option<Vec<StreamOptions>>,
     /// What it is encrypted with.
@@ -84,7 +83,7 @@ pub(super) fn open(dir: &Path, keys: Keys) -> Result<Folder, Stopped> {
         return Ok(folder);
     }
     let within = dir.join(QUEUE);
-    let hint = match Folder::new(&within, Keys::none()).holds_a_queue() {
+    let hint = match Folder::new(&within).holds_a_queue() {
         Ok(true) => format!("; {} is one", within.display()),
         _ => String::new(),
     };

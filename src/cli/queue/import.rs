@@ -71,8 +71,6 @@ pub(super) fn import(args: &ImportArgs) -> Result<Exit, Stopped> {
     let keys = place.keys.clone();
     let environment = Environment { keys, ..Environment::new(Arc::new(SystemClock::new())) };
     let options = options(&place, &streams);
-    let clock = Arc::new(SystemClock::new());
-    let environment = Environment { keys: place.keys, ..Environment::new(clock) };
     let (mut import, recovery) = Import::open(&place.dir, options, &environment)?;
     recovery.lines().for_each(|line| eprintln!("{line}"));
     let plan = plan(&backlog, &streams, &import)?;
@@ -99,7 +97,7 @@ fn refuse_itself(args: &ImportArgs, dir: &Path) -> Result<(), Stopped> {
 /// How the streams are kept here, so that the import keeps to the gateway's own limits.
 fn options(place: &Place, streams: &BTreeSet<String>) -> Vec<StreamOptions> {
     let Some(configured) = &place.streams else {
-        eprintln!("without a configuration, default limits hold, and no key but that of --key-file");
+        eprintln!("without a configuration, default limits hold, and only the keys of --key-file");
         return streams.iter().map(|name| StreamOptions::with_defaults(name)).collect();
     };
     let mut options = configured.clone();

@@ -150,8 +150,8 @@ impl Folder {
         file.records = records.len() as u64;
         file.queued = records.iter().filter(|one| !settled.contains(one.sequence)).count() as u64;
         file.damaged = file.damaged.saturating_sub(file.queued);
-        file.oldest = records.first().and_then(|found| survey.stamp(found));
-        file.newest = records.last().and_then(|found| survey.stamp(found));
+        file.oldest = records.first().and_then(stamp);
+        file.newest = records.last().and_then(stamp);
         Ok(Some(file))
     }
 }

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Why a folder could not be looked into.
 #[derive(Debug, Error)]
 pub enum InspectError {
-    /// It cannot be read, a later version wrote it, or its key is not known.
+    /// It cannot be read, or a later version wrote it.
     #[error("{dir} cannot be read: {source}")]
     Io {
         /// The folder.
@@ -56,7 +56,6 @@ fn listed(streams: &[String]) -> String {
 #[derive(Debug, Clone)]
 pub struct Folder {
     pub(super) disk: Arc<dyn Disk>,
-    keys: Keys,
     pub(super) dir: PathBuf,
     keys: Keys,
     pause: Duration,

@@ -6,15 +6,7 @@ use super::{
     Folder, InspectError,
     folder::{Part, Sight, parts},
 };
-use crate::{
-    Stamp,
-    frame::RecordView,
-    quarantine,
-    recovery::SPARE_SUFFIX,
-    scan::Found,
-    settled::Settled,
-    survey::{Decoded, Survey},
-};
+use crate::{Stamp, quarantine, recovery::SPARE_SUFFIX, settled::Settled, survey::Survey};
 
 /// One stream, as far as can be told without reading all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,12 +116,6 @@ fn queued_bytes(part: Part, settled: &Settled) -> u64 {
 }
 
 impl Survey {
-    /// When a record was taken in.
-    pub(super) fn stamp(&self, found: &Found) -> Option<Stamp> {
-        let bytes = self.record(found, &mut Decoded::default())?;
-        Some(RecordView::decode(&bytes)?.stamp)
-    }
-
     fn first_queued(&self, settled: &Settled) -> Option<Stamp> {
         let mut records = self.scan.records.iter();
         let found = records.find(|found| !settled.contains(found.sequence))?;

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::{
     Folder, InspectError,
     folder::{Part, Sight, parts},
@@ -39,16 +41,6 @@ pub struct Records {
     settled_too: bool,
     here: Option<(Part, Box<Survey>, Decoded, usize)>,
     damaged: u64,
-}
-
-/// Where the reading is.
-#[derive(Debug)]
-struct Here {
-    part: Part,
-    survey: Box<Survey>,
-    /// How many of the segment's records are passed.
-    at: usize,
-    decoded: Decoded,
 }
 
 impl Folder {
@@ -129,7 +121,7 @@ impl Records {
                 sequence: view.sequence,
                 source: view.source.into(),
                 topic: view.topic.to_owned(),
-                payload: bytes.slice_ref(view.payload),
+                payload: Bytes::copy_from_slice(view.payload),
                 stamp: view.stamp,
             };
             return Some(Stored { segment: part.name.id, settled, record });

@@ -22,10 +22,6 @@ fn open(dir: &Path, names: &[&str]) -> Queue {
     Queue::open(dir, options(names), &environment()).unwrap().0
 }
 
-fn folder(dir: &Path) -> Folder {
-    Folder::new(dir, Keys::none())
-}
-
 fn record(number: usize) -> NewRecord {
     NewRecord {
         source: format!("s{}", number % 3).into(),

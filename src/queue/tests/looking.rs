@@ -16,8 +16,8 @@ use bytes::Bytes;
 
 use super::harness::{Harness, ManualClock, SMALL, STREAM, sequences};
 use crate::{
-    Environment, Folder, InspectError, Keys, NewRecord, OnFull, Options, Purpose, Queue, Record,
-    Stamp, StreamOptions,
+    Environment, Folder, InspectError, NewRecord, OnFull, Options, Purpose, Queue, Record, Stamp,
+    StreamOptions,
 };
 
 fn records(folder: &Folder, from: u64) -> Vec<Record> {
@@ -172,7 +172,7 @@ async fn nothing_is_changed_by_looking() {
     queue.append((0..300).map(|number| (id, numbered(number))).collect()).await;
     queue.close().await;
     let before = fingerprint(dir.path());
-    assert_eq!(look_at_everything(&Folder::new(dir.path(), Keys::none())).len(), 300);
+    assert_eq!(look_at_everything(&Folder::new(dir.path())).len(), 300);
     assert!(fingerprint(dir.path()) == before, "a file or folder was touched");
 }
 
@@ -208,7 +208,7 @@ async fn a_running_gateway_is_looked_at_without_false_damage_and_so_is_a_copy() 
     let looking = tokio::task::spawn_blocking(move || {
         let (begun, mut looks) = (Instant::now(), 0);
         while begun.elapsed() < LIVE_FOR {
-            expect_true(&look_at_everything(&Folder::new(&path, Keys::none())));
+            expect_true(&look_at_everything(&Folder::new(&path)));
             look_at_a_copy(&path);
             looks += 1;
         }
@@ -221,7 +221,7 @@ async fn a_running_gateway_is_looked_at_without_false_damage_and_so_is_a_copy() 
     let (looks, rounds) = (looked.unwrap(), rounds.load(Ordering::Relaxed));
     println!("{looks} looks while {rounds} batches were appended");
     assert!(looks > 5 && rounds > 50, "{looks} looks, {rounds} batches");
-    let last = Folder::new(dir.path(), Keys::none()).overview().unwrap().remove(0);
+    let last = Folder::new(dir.path()).overview().unwrap().remove(0);
     assert!(last.floor > 1000, "segments came and went: {last:?}");
 }
 
@@ -232,7 +232,7 @@ fn look_at_a_copy(dir: &Path) {
     let mut cp = std::process::Command::new("cp");
     // Files that went away meanwhile make it complain; what it copied counts.
     cp.arg("-r").arg(dir.join(".")).arg(copy.path()).output().unwrap();
-    let folder = Folder::new(copy.path(), Keys::none());
+    let folder = Folder::new(copy.path());
     assert!(folder.ledger().unwrap().balances());
     folder.verify().unwrap();
     folder.overview().unwrap();
