@@ -97,7 +97,7 @@ fn refuse_itself(args: &ImportArgs, dir: &Path) -> Result<(), Stopped> {
 /// How the streams are kept here, so that the import keeps to the gateway's own limits.
 fn options(place: &Place, streams: &BTreeSet<String>) -> Vec<StreamOptions> {
     let Some(configured) = &place.streams else {
-        eprintln!("without a configuration, every stream has the default limits");
+        eprintln!("without a configuration, default limits hold, and only the keys of --key-file");
         return streams.iter().map(|name| StreamOptions::with_defaults(name)).collect();
     };
     let mut options = configured.clone();
@@ -202,9 +202,9 @@ impl Backlog {
     fn check(&self, wanted: Option<&str>) -> Result<BTreeSet<String>, Stopped> {
         let there: BTreeSet<String> = match self {
             Self::Export(path) => {
-                let mut export = Export::open(path).map_err(Stopped::failed)?;
+                let mut export = Export::open(path)?;
                 let names = export.streams().iter().map(|stream| stream.stream.clone()).collect();
-                export.try_for_each(|entry| entry.map(drop)).map_err(Stopped::failed)?;
+                export.try_for_each(|entry| entry.map(drop))?;
                 names
             }
             Self::Folder(folder, _) => {
@@ -230,9 +230,8 @@ impl Backlog {
     ) -> Result<(), Stopped> {
         match self {
             Self::Export(path) => {
-                for entry in Export::open(path).map_err(Stopped::failed)? {
-                    let Entry { line, stream, origin, settled, record } =
-                        entry.map_err(Stopped::failed)?;
+                for entry in Export::open(path)? {
+                    let Entry { line, stream, origin, settled, record } = entry?;
                     if streams.contains(&stream) {
                         let place = format!("{} line {line}", path.display());
                         take(Item { place, stream, origin, settled, record })?;

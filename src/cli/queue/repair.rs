@@ -42,37 +42,35 @@ fn preview(folder: &Folder) -> Result<String, Stopped> {
     if report.is_clean() && removable.is_empty() {
         return Ok("nothing is wrong; there is nothing to repair\n".to_owned());
     }
-    let mut text = verify::text(&report);
+    let mut lines = vec![verify::text(&report)];
     if report.damaged() > 0 {
-        text += &format!(
+        lines.push(format!(
             "would count {} record(s) as damaged and copy what is left of them to the quarantine\n",
             report.damaged()
-        );
+        ));
     }
-    for file in removable {
-        text += &format!("would remove {file}, which holds nothing needed\n");
-    }
-    Ok(text + "nothing was changed\n")
+    let dead = removable.iter();
+    lines.extend(dead.map(|file| format!("would remove {file}, which holds nothing needed\n")));
+    lines.push("nothing was changed\n".to_owned());
+    Ok(lines.concat())
 }
 
 fn text(done: &Repaired) -> String {
     if done.was_sound() {
         return "nothing was wrong\n".to_owned() + &ledger::table(&done.after);
     }
-    let mut text = format!("found:\n{}\ndone:\n", verify::text(&done.found));
+    let mut lines = vec![format!("found:\n{}\ndone:\n", verify::text(&done.found))];
     if done.found.damaged() > 0 {
-        text += &format!("counted {} record(s) as damaged\n", done.found.damaged());
+        lines.push(format!("counted {} record(s) as damaged\n", done.found.damaged()));
     }
-    for file in &done.made {
-        text += &format!("made {file}\n");
-    }
-    for file in &done.removed {
-        text += &format!("removed {file}, which held nothing needed\n");
-    }
-    text += "wrote the cursors\n";
+    lines.extend(done.made.iter().map(|file| format!("made {file}\n")));
+    let removed = done.removed.iter();
+    lines.extend(removed.map(|file| format!("removed {file}, which held nothing needed\n")));
+    lines.push("wrote the cursors\n".to_owned());
     if !done.remaining.is_clean() {
-        text += &format!("\nremains:\n{}", verify::text(&done.remaining));
+        lines.push(format!("\nremains:\n{}", verify::text(&done.remaining)));
     }
-    text += &format!("\nledger before:\n{}", ledger::table(&done.before));
-    text + &format!("\nledger after:\n{}", ledger::table(&done.after))
+    lines.push(format!("\nledger before:\n{}", ledger::table(&done.before)));
+    lines.push(format!("\nledger after:\n{}", ledger::table(&done.after)));
+    lines.concat()
 }

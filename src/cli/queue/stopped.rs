@@ -2,6 +2,7 @@
 
 use std::{io, path::Path};
 
+use super::exchange::ReadError;
 use crate::{
     cli::Exit,
     queue::{ImportError, InspectError, OpenError, RepairError},
@@ -15,12 +16,12 @@ pub(super) struct Stopped {
 }
 
 impl Stopped {
-    pub(super) fn failed(why: impl ToString) -> Self {
-        Self { exit: Exit::Failure, why: why.to_string() }
+    pub(super) fn failed(why: impl Into<String>) -> Self {
+        Self { exit: Exit::Failure, why: why.into() }
     }
 
-    pub(super) fn usage(why: impl ToString) -> Self {
-        Self { exit: Exit::Usage, why: why.to_string() }
+    pub(super) fn usage(why: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, why: why.into() }
     }
 
     /// For a file or folder of the operator's.
@@ -29,16 +30,23 @@ impl Stopped {
     }
 
     /// For standard output.
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(super) fn output(error: io::Error) -> Self {
         Self::failed(format!("standard output cannot be written: {error}"))
+    }
+}
+
+impl From<ReadError> for Stopped {
+    fn from(error: ReadError) -> Self {
+        Self::failed(error.to_string())
     }
 }
 
 impl From<InspectError> for Stopped {
     fn from(error: InspectError) -> Self {
         match error {
-            InspectError::NoStream { .. } => Self::usage(error),
-            InspectError::Io { .. } => Self::failed(error),
+            InspectError::NoStream { .. } => Self::usage(error.to_string()),
+            InspectError::Io { .. } => Self::failed(error.to_string()),
         }
     }
 }
@@ -58,7 +66,7 @@ impl From<ImportError> for Stopped {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Open(error) => error.into(),
-            _ => Self::failed(error),
+            _ => Self::failed(error.to_string()),
         }
     }
 }
@@ -68,7 +76,7 @@ impl From<RepairError> for Stopped {
         match error {
             RepairError::Open(error) => error.into(),
             RepairError::Inspect(error) => error.into(),
-            RepairError::Write { .. } => Self::failed(error),
+            RepairError::Write { .. } => Self::failed(error.to_string()),
         }
     }
 }

@@ -32,14 +32,10 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Stopped> {
 
 /// The report, a line for each thing that is wrong, and a verdict.
 pub(super) fn text(report: &Report) -> String {
-    let notes = report.notes.iter().cloned();
-    let lines = notes.chain(report.damage.iter().map(ToString::to_string));
-    let mut text: String = lines.map(|line| line + "\n").collect();
-    text += &format!(
-        "{} queued record(s) are intact, {} are damaged{}\n",
-        report.intact,
-        report.damaged(),
-        if report.is_clean() { "; nothing is wrong" } else { "" }
-    );
-    text
+    let mut lines = report.notes.clone();
+    lines.extend(report.damage.iter().map(ToString::to_string));
+    let verdict = if report.is_clean() { "; nothing is wrong" } else { "" };
+    let (intact, damaged) = (report.intact, report.damaged());
+    lines.push(format!("{intact} queued record(s) are intact, {damaged} are damaged{verdict}\n"));
+    lines.join("\n")
 }

@@ -36,5 +36,5 @@ mod reader;
 mod writer;
 
 pub(super) use line::{HeaderStream, RecordLine};
-pub(super) use reader::{Entry, Export};
+pub(super) use reader::{Entry, Export, ReadError};
 pub(super) use writer::Writer;

@@ -21,7 +21,7 @@ fn stored(sequence: u64, payload: &[u8], wall_millis: i64) -> Stored {
                 boot: u64::MAX,
                 monotonic_millis: 17,
                 wall_millis,
-                wall_trusted: sequence % 2 == 0,
+                wall_trusted: sequence.is_multiple_of(2),
             },
         },
     }
