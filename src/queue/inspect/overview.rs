@@ -1,6 +1,6 @@
 //! Every stream in a line.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use super::{
     Folder, InspectError,
@@ -75,7 +75,7 @@ impl Folder {
             next_sequence: found.next,
             segments: parts.len(),
             spares: entries.iter().filter(|entry| entry.name.ends_with(SPARE_SUFFIX)).count(),
-            quarantined: quarantined.len(),
+            quarantined: pieces(&quarantined),
             quarantined_bytes: quarantined.iter().map(|(_, bytes)| bytes).sum(),
             notes: found.report.lines().collect(),
         })
@@ -107,6 +107,12 @@ impl Folder {
             Err(error) => Err(error),
         }
     }
+}
+
+/// How many pieces these files are: one each, or the bytes and the line that says why.
+fn pieces(files: &[(String, u64)]) -> usize {
+    let stems: BTreeSet<_> = files.iter().filter_map(|(name, _)| name.split('.').next()).collect();
+    stems.len()
 }
 
 /// The share of the queued records in what a segment holds.
