@@ -14,7 +14,7 @@ use crate::{
 ///
 /// A segment replaces all that earlier ones hold from its base on: they are what is left of
 /// writes that failed. Names alone decide that, so a name that is damaged could do away with the
-/// whole stream; where it would, and at the end of the stream, the content must bear it out.
+/// whole stream; where it would, the content must bear it out.
 pub(super) fn take(work: &mut Work<'_>, entries: Vec<Entry>) {
     let mut found = Vec::new();
     for entry in entries {
@@ -41,10 +41,13 @@ pub(super) fn take(work: &mut Work<'_>, entries: Vec<Entry>) {
             work.found.dead.push(segment.name.file_name());
         }
     }
+    // One that is merely destroyed still tells by its name how far the stream went.
     while segments.len() > 1
         && let Some(last) = segments.back()
-        && !is_borne_out(work, last.name)
+        && segment::open(work.disk, work.dir, last.name)
+            .is_ok_and(|file| is_anothers(&*file, last.name))
     {
+        pass_over(work, last.name);
         segments.pop_back();
     }
     work.found.segments = segments;
@@ -61,12 +64,16 @@ fn is_borne_out(work: &mut Work<'_>, name: SegmentName) -> bool {
     let speaks = survey.is_err() || survey.is_ok_and(|survey| survey.scan.claimed_end > name.base);
     let holds = speaks && !is_anothers(&*file, name);
     if !holds {
-        let file_name = name.file_name();
-        work.note(&format!(
-            "{file_name} holds nothing that fits its name; it is passed over, and left there"
-        ));
+        pass_over(work, name);
     }
     holds
+}
+
+fn pass_over(work: &mut Work<'_>, name: SegmentName) {
+    let file_name = name.file_name();
+    work.note(&format!(
+        "{file_name} holds nothing that fits its name; it is passed over, and left there"
+    ));
 }
 
 /// Whether a file has the intact header of a segment of another name.
