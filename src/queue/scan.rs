@@ -16,7 +16,7 @@ use super::{
 };
 
 /// How far ahead of the last intact record a sequence may lie and still be believed.
-pub(super) const SEQUENCE_LEAP_MAX: u64 = 1 << 24;
+const SEQUENCE_LEAP_MAX: u64 = 1 << 24;
 
 /// An intact record in the bytes of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::{cmp::Reverse, collections::VecDeque};
 use super::assess::{SPARE_SUFFIX, Work};
 use crate::{
     disk::{DiskFile, Entry},
-    scan::SEQUENCE_LEAP_MAX,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     state::Segment,
     survey::Survey,
@@ -15,7 +14,7 @@ use crate::{
 ///
 /// A segment replaces all that earlier ones hold from its base on: they are what is left of
 /// writes that failed. Names alone decide that, so a name that is damaged could do away with the
-/// whole stream, or lead far beyond it; where it would, the content must bear it out.
+/// whole stream; where it would, the content must bear it out.
 pub(super) fn take(work: &mut Work<'_>, entries: Vec<Entry>) {
     let mut found = Vec::new();
     for entry in entries {
@@ -46,13 +45,13 @@ pub(super) fn take(work: &mut Work<'_>, entries: Vec<Entry>) {
             work.found.dead.push(segment.name.file_name());
         }
     }
-    // At the end, a name that lies at a believable distance is believed: it may be all that is
-    // left to say how many records there were.
-    while let Some(before) = segments.iter().rev().nth(1)
+    // One that is merely destroyed still tells by its name how far the stream went.
+    while segments.len() > 1
         && let Some(last) = segments.back()
-        && last.name.base - before.name.base > SEQUENCE_LEAP_MAX
-        && !is_borne_out(work, last.name)
+        && segment::open(work.disk, work.dir, last.name)
+            .is_ok_and(|file| is_anothers(&*file, last.name))
     {
+        pass_over(work, last.name);
         segments.pop_back();
     }
     work.found.segments = segments;
@@ -69,12 +68,16 @@ fn is_borne_out(work: &mut Work<'_>, name: SegmentName) -> bool {
     let speaks = survey.is_err() || survey.is_ok_and(|survey| survey.scan.claimed_end > name.base);
     let holds = speaks && !is_anothers(&*file, name);
     if !holds {
-        let file_name = name.file_name();
-        work.note(&format!(
-            "{file_name} holds nothing that fits its name; it is passed over, and left there"
-        ));
+        pass_over(work, name);
     }
     holds
+}
+
+fn pass_over(work: &mut Work<'_>, name: SegmentName) {
+    let file_name = name.file_name();
+    work.note(&format!(
+        "{file_name} holds nothing that fits its name; it is passed over, and left there"
+    ));
 }
 
 /// Whether a file has the intact header of a segment of another name.
