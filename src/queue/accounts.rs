@@ -23,6 +23,9 @@ pub(super) const SOURCES_MAX: usize = 4096;
 /// Sources with a longer name are counted under `(other)`.
 pub(super) const SOURCE_NAME_BYTES_MAX: usize = 128;
 
+/// Counts that add up to more than this are damaged; sums of several such sets still fit.
+const SUM_MAX: u64 = 1 << 58;
+
 const REFUSALS: [Refusal; 4] = Refusal::ALL;
 
 /// What became of a record.
@@ -329,15 +332,18 @@ impl Accounts {
             return None;
         }
         let mut decoded = Self { names: Vec::new(), index: HashMap::new(), entries: Vec::new() };
+        let mut sum = 0u64;
         for _ in 0..count {
-            let id = decoded.open(take.text()?.into());
+            let name = take.text().filter(|name| !decoded.index.contains_key(*name))?;
+            let id = decoded.open(name.into());
             let account = decoded.account(id);
-            account.accepted = take.varint()?;
-            for slot in account.settled.iter_mut().chain(&mut account.refused) {
+            let counts = account.settled.iter_mut().chain(&mut account.refused);
+            for slot in std::iter::once(&mut account.accepted).chain(counts) {
                 *slot = take.varint()?;
+                sum = sum.checked_add(*slot)?;
             }
         }
-        Some(decoded)
+        (sum <= SUM_MAX).then_some(decoded)
     }
 }
 
@@ -355,6 +361,23 @@ mod tests {
         let mut bytes = Vec::new();
         accounts.encode(&mut bytes);
         assert_eq!(Accounts::decode(&mut Take(&bytes)), Some(accounts));
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_not_believed() {
+        let encoded = |names: [&str; 2], count| {
+            let mut bytes = vec![2];
+            for name in names {
+                put_bytes(&mut bytes, name.as_bytes());
+                (0..9).for_each(|_| put_varint(&mut bytes, count));
+            }
+            bytes
+        };
+        let taken = |bytes: Vec<u8>| Accounts::decode(&mut Take(&bytes)).is_some();
+        assert!(taken(encoded(["a", "b"], SUM_MAX / 18)));
+        assert!(!taken(encoded(["a", "b"], SUM_MAX / 9)));
+        assert!(!taken(encoded(["a", "b"], u64::MAX)));
+        assert!(!taken(encoded(["a", "a"], 1)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
     accounts::Accounts,
     codec::Take,
     disk::{Access, Disk, DiskFile, read_whole},
+    record::SEQUENCE_END,
     settled::Settled,
 };
 
@@ -20,6 +21,8 @@ const HEADER_BYTES: usize = 8 + 8 + 4 + 4;
 const SLOT_STEP_BYTES: u64 = 64 * 1024;
 /// No slot is longer.
 const SLOT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Generations stay below this, which one a second never reaches.
+const GENERATION_END: u64 = 1 << 56;
 const SLOTS: [&str; 2] = ["cursor.0", "cursor.1"];
 
 /// What a slot says: everything before `next` that is not settled is queued.
@@ -42,11 +45,9 @@ impl Snapshot {
 
     fn decode(payload: &[u8]) -> Option<Self> {
         let mut take = Take(payload);
-        Some(Self {
-            next: take.u64()?,
-            settled: Settled::decode(&mut take)?,
-            accounts: Accounts::decode(&mut take)?,
-        })
+        let next = take.u64().filter(|next| *next <= SEQUENCE_END)?;
+        let settled = Settled::decode(&mut take).filter(|settled| settled.end() <= next)?;
+        Some(Self { next, settled, accounts: Accounts::decode(&mut take)? })
     }
 }
 
@@ -94,7 +95,7 @@ fn decode_slot(bytes: &[u8]) -> Option<(u64, Snapshot)> {
     if take.array()? != MAGIC {
         return None;
     }
-    let generation = take.u64()?;
+    let generation = take.u64().filter(|generation| *generation < GENERATION_END)?;
     let length = take.u32()? as usize;
     let checksum = take.u32()?;
     let payload = take.bytes(length)?;

@@ -118,8 +118,10 @@ pub(super) fn charge(
     let after = missing_by_source(accounts, at_end, &now, &HashMap::new());
     let mut queued = accounts.queued_by_source();
     for (name, count) in there {
-        let id = usize::from(accounts.id(&name));
-        queued[id] = queued[id].saturating_sub(count);
+        // A source that the accounts do not know has nothing queued by them.
+        if let Some(queued) = queued.get_mut(usize::from(accounts.id(&name))) {
+            *queued = queued.saturating_sub(count);
+        }
     }
     for (queued, after) in queued.iter_mut().zip(after) {
         *queued = queued.saturating_sub(after);

@@ -8,6 +8,7 @@ use super::{
     NewRecord, Stamp,
     bodies::{BodyWriter, ENCODING_BYTES_MAX, Encoding},
     codec::{Take, put_signed, put_varint},
+    record::SEQUENCE_END,
 };
 
 /// The four bytes every frame begins with.
@@ -70,7 +71,8 @@ impl FrameHeader {
             body_checksum: take.u32()?,
         };
         let checksum = take.u32()?;
-        (checksum == salt.checksum(&header[..FRAME_HEADER_BYTES - 4])).then_some(decoded)
+        let intact = checksum == salt.checksum(&header[..FRAME_HEADER_BYTES - 4]);
+        (intact && decoded.end_sequence() <= SEQUENCE_END).then_some(decoded)
     }
 
     pub(super) fn end_sequence(&self) -> u64 {
@@ -102,7 +104,7 @@ impl<'a> RecordView<'a> {
         take.u32()?;
         let length = take.u32()? as usize;
         let mut take = Take(bytes.get(8..length)?);
-        let sequence = take.u64()?;
+        let sequence = take.u64().filter(|sequence| *sequence < SEQUENCE_END)?;
         let flags = take.u8()?;
         let stamp = Stamp {
             boot: take.u64()?,
@@ -275,7 +277,7 @@ mod tests {
             payload in proptest::collection::vec(any::<u8>(), 0..300),
             millis in any::<u64>(),
             wall in any::<i64>(),
-            first in 0..u64::MAX / 2,
+            first in 0..SEQUENCE_END - 2,
         ) {
             let salt = Salt::of(9);
             let record = record(&text, payload, millis, wall);

@@ -135,6 +135,9 @@ mod damage;
 mod disk;
 mod forecast;
 mod frame;
+#[cfg(any(test, feature = "simulated"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handed;
 mod health;
 mod import;

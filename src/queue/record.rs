@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// Sequences stay below this, which a million records a second reach after two thousand years;
+/// what claims to be behind it is damaged.
+pub(super) const SEQUENCE_END: u64 = 1 << 56;
+
 /// When a record was taken in, on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {

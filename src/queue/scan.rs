@@ -16,7 +16,7 @@ use super::{
 };
 
 /// How far ahead of the last intact record a sequence may lie and still be believed.
-const SEQUENCE_LEAP_MAX: u64 = 1 << 24;
+pub(super) const SEQUENCE_LEAP_MAX: u64 = 1 << 24;
 
 /// An intact record in the bytes of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl Scanner<'_> {
     /// Takes a frame whose header is intact; returns where the next one begins.
     fn take_frame(&mut self, at: usize, header: &FrameHeader) -> usize {
         let start = at + FRAME_HEADER_BYTES;
-        let end = (start + header.body_bytes as usize).min(self.bytes.len());
+        let end = start.saturating_add(header.body_bytes as usize).min(self.bytes.len());
         let sequences = header.first_sequence..header.end_sequence().min(self.limit);
         let body = &self.bytes[start..end];
         let is_intact = header.body_is_intact(body, self.salt);
@@ -146,7 +146,7 @@ impl Scanner<'_> {
                 && let Some(view) = RecordView::decode(&self.bytes[at..end])
             {
                 let (sequence, length) = (view.sequence, view.bytes);
-                if sequence < self.limit {
+                if (self.scan.claimed_end..self.limit).contains(&sequence) {
                     self.push_known(sequence, at, length);
                 }
                 at += length;
@@ -313,6 +313,21 @@ mod tests {
             assert!(found.len() >= 8, "bit {bit}: {found:?}");
             assert!(found.is_sorted_by(|a, b| a < b));
         }
+    }
+
+    #[test]
+    fn of_two_records_with_one_number_the_first_counts() {
+        let mut bytes = segment(&[2]);
+        let body = bytes.split_off(FRAME_HEADER_BYTES);
+        let twice = [body.as_slice(), &body].concat();
+        // A frame that says it is intact, around the same records twice.
+        let salt = crc32c::crc32c(&NAME.id.to_le_bytes());
+        bytes[12..16].copy_from_slice(&(twice.len() as u32).to_le_bytes());
+        bytes[24..28].copy_from_slice(&crc32c::crc32c_append(salt, &twice).to_le_bytes());
+        let checksum = crc32c::crc32c_append(salt, &bytes[..28]);
+        bytes[28..32].copy_from_slice(&checksum.to_le_bytes());
+        let found = scan(&[bytes, twice].concat(), u64::MAX);
+        assert_eq!(sequences(&found), vec![100, 101]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
     codec::{Take, put_bytes, put_signed, put_varint},
     disk::{Access, Disk, DiskFile},
     frame::Salt,
+    record::SEQUENCE_END,
 };
 
 const MAGIC: [u8; 8] = *b"HOLDFSEG";
@@ -22,6 +23,10 @@ const HEADER_ALIGNMENT: usize = 64;
 const HEADER_FRONT_BYTES: usize = 8 + 2 + 2 + 4 + 4 + 8 + 8;
 /// No header is longer.
 const HEADER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Generations stay below this, which one a second reaches after sixty years; a name that claims
+/// more is damaged.
+pub(super) const GENERATION_END: u32 = 1 << 31;
 
 /// A segment's place in its stream, told by its file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +48,8 @@ impl SegmentName {
         if base.len() != 20 || id.len() != 16 {
             return None;
         }
-        Some(Self { base: base.parse().ok()?, id: u64::from_str_radix(id, 16).ok()? })
+        let name = Self { base: base.parse().ok()?, id: u64::from_str_radix(id, 16).ok()? };
+        (name.base < SEQUENCE_END && name.generation() < GENERATION_END).then_some(name)
     }
 
     pub(super) fn salt(self) -> Salt {
@@ -136,6 +142,15 @@ impl SegmentHeader {
         Some(Self { name, begun, accounts: Accounts::decode(&mut take)?, data_start })
     }
 
+    /// The name that the header of a file states, whether it is intact or not.
+    pub(super) fn stated_name(file: &dyn DiskFile) -> Option<SegmentName> {
+        let mut front = [0; HEADER_FRONT_BYTES];
+        let read = file.read_at(&mut front, 0).ok()?;
+        let mut take = Take(front.get(20..read)?);
+        let (id, base) = (take.u64()?, take.u64()?);
+        Some(SegmentName { base, id })
+    }
+
     /// Reads only the header of a file.
     pub(super) fn read(file: &dyn DiskFile, name: SegmentName) -> Result<Self, HeaderError> {
         let mut bytes = vec![0; 4096];
@@ -200,6 +215,10 @@ mod tests {
         assert_eq!(SegmentName::parse(&name.file_name()), Some(name));
         assert_eq!(SegmentName::parse("42-abc.seg"), None);
         assert_eq!(SegmentName::parse("cursor.0"), None);
+        for (base, id) in [(SEQUENCE_END, 1), (0, u64::from(GENERATION_END) << 32)] {
+            let beyond = SegmentName { base, id };
+            assert_eq!(SegmentName::parse(&beyond.file_name()), None);
+        }
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Settled {
         self.floor
     }
 
+    /// Behind the last sequence that is settled.
+    pub(super) fn end(&self) -> u64 {
+        self.ranges.last_key_value().map_or(self.floor, |(_, end)| *end)
+    }
+
     pub(super) fn contains(&self, sequence: u64) -> bool {
         sequence < self.floor
             || self.ranges.range(..=sequence).next_back().is_some_and(|(_, end)| sequence < *end)
@@ -114,12 +119,18 @@ impl Settled {
         }
     }
 
+    /// Only what [`Settled::encode`] can have written: an empty range, or one that touches what
+    /// is before it, would lead every walk over the ranges astray.
     pub(super) fn decode(take: &mut Take<'_>) -> Option<Self> {
         let mut decoded = Self::below(take.varint()?);
         let mut at = decoded.floor;
         for _ in 0..take.length()? {
-            let start = at.checked_add(take.varint()?)?;
-            at = start.checked_add(take.varint()?)?;
+            let (distance, length) = (take.varint()?, take.varint()?);
+            if distance == 0 || length == 0 {
+                return None;
+            }
+            let start = at.checked_add(distance)?;
+            at = start.checked_add(length)?;
             decoded.ranges.insert(start, at);
         }
         Some(decoded)
@@ -160,6 +171,17 @@ mod tests {
             let mut bytes = Vec::new();
             settled.encode(&mut bytes);
             prop_assert_eq!(Settled::decode(&mut Take(&bytes)), Some(settled));
+        }
+    }
+
+    #[test]
+    fn ranges_that_are_empty_or_touch_are_not_believed() {
+        for (distance, length, taken) in [(1, 1, true), (0, 1, false), (1, 0, false)] {
+            let mut bytes = Vec::new();
+            for number in [7, 2, 3, 4, distance, length] {
+                put_varint(&mut bytes, number);
+            }
+            assert_eq!(Settled::decode(&mut Take(&bytes)).is_some(), taken, "{distance} {length}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     health::Condition,
     recovery::SPARE_SUFFIX,
     retention,
-    segment::SegmentName,
+    segment::{GENERATION_END, SegmentName},
     state::{Segment, Shared},
 };
 
@@ -87,7 +87,9 @@ impl Store {
 
     /// An id that no segment of this stream ever had.
     pub(super) fn next_segment_id(&mut self) -> io::Result<u64> {
-        self.generation = self.generation.wrapping_add(1);
+        let next = Some(self.generation + 1).filter(|next| *next < GENERATION_END);
+        self.generation =
+            next.ok_or_else(|| io::Error::other("the stream has no segment ids left"))?;
         let mut chance = [0; 4];
         getrandom::fill(&mut chance).map_err(|error| io::Error::other(error.to_string()))?;
         Ok(u64::from(self.generation) << 32 | u64::from(u32::from_le_bytes(chance)))

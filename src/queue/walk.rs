@@ -91,8 +91,9 @@ impl Walk {
                     None => return Step::Leap(self.expected..wanted.end),
                 }
             }
-            let Some((sequence, length)) =
-                RecordView::decode(&self.body).map(|view| (view.sequence, view.bytes))
+            let Some((sequence, length)) = RecordView::decode(&self.body)
+                .map(|view| (view.sequence, view.bytes))
+                .filter(|(sequence, _)| *sequence == self.expected)
             else {
                 return Step::Leap(self.expected..wanted.end);
             };

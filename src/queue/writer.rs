@@ -11,6 +11,7 @@ use super::{
     disk::{DiskFile, is_full},
     frame::{FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max, framed_bytes_max},
     health::Condition,
+    record::SEQUENCE_END,
     segment::{FORMAT_VERSION, FORMAT_VERSION_PLAIN, SegmentHeader, SegmentName},
     state::{Segment, Shared},
     store::Store,
@@ -134,6 +135,9 @@ impl Writer {
         let mut tries = 1;
         loop {
             let mut attempt = Attempt::at(self.shared.state().next);
+            if SEQUENCE_END - attempt.first < records.len() as u64 {
+                return Err(io::Error::other("the stream has no sequence numbers left"));
+            }
             match self.write(&mut attempt, records, sources).and_then(|()| self.sync()) {
                 Ok(()) => {
                     self.store.unpublished_bytes = 0;

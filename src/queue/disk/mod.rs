@@ -6,7 +6,8 @@
 
 mod counted;
 mod real;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulated"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "fuzzing needs only a part of it"))]
 pub(super) mod simulated;
 
 use std::{fmt, io, path::Path, sync::Arc};

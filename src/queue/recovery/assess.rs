@@ -2,12 +2,12 @@
 
 use std::{collections::VecDeque, io, path::Path};
 
-use super::{rebuild, report::Recovery};
+use super::{files, rebuild, report::Recovery};
 use crate::{
     accounts::{Accounts, Fate, UNKNOWN},
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
-    disk::{Disk, Entry},
+    disk::Disk,
     keys::Keys,
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
@@ -45,10 +45,9 @@ pub(crate) fn assess(
     dir: &Path,
     stream: &str,
 ) -> io::Result<Assessment> {
-    let mut found = Assessment::default();
-    found.take_files(disk.list(dir)?);
+    let mut work = Work { disk, keys, dir, stream, found: Assessment::default() };
+    files::take(&mut work, disk.list(dir)?);
     let slots = cursor::read(disk, dir);
-    let mut work = Work { disk, keys, dir, stream, found };
     match slots.newest.clone() {
         Some((generation, snapshot)) => {
             work.found.cursor_generation = generation;
@@ -70,39 +69,10 @@ pub(crate) fn assess(
 
 pub(super) struct Work<'a> {
     pub(super) disk: &'a dyn Disk,
-    keys: &'a Keys,
+    pub(super) keys: &'a Keys,
     pub(super) dir: &'a Path,
     pub(super) stream: &'a str,
     pub(super) found: Assessment,
-}
-
-impl Assessment {
-    /// Sorts the files: segments in order, and those that a later segment has replaced.
-    fn take_files(&mut self, entries: Vec<Entry>) {
-        let mut segments = Vec::new();
-        for entry in entries {
-            if let Some(name) = SegmentName::parse(&entry.name) {
-                self.segment_generation = self.segment_generation.max(name.generation());
-                segments.push(Segment { name, file_bytes: entry.bytes, data_end: entry.bytes });
-            } else if entry.name.ends_with(SPARE_SUFFIX) {
-                if entry.bytes == 0 {
-                    self.dead.push(entry.name);
-                } else {
-                    self.spares.push((entry.name, entry.bytes));
-                }
-            }
-        }
-        // A segment replaces all that earlier ones hold from its base on: they are what is left
-        // of writes that failed.
-        segments.sort_by_key(|segment| std::cmp::Reverse(segment.name.id));
-        for segment in segments {
-            if self.segments.front().is_none_or(|later| segment.name.base < later.name.base) {
-                self.segments.push_front(segment);
-            } else {
-                self.dead.push(segment.name.file_name());
-            }
-        }
-    }
 }
 
 impl Work<'_> {

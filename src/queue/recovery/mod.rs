@@ -5,6 +5,7 @@
 //! the records behind it, so that normally only the last segment is read.
 
 mod assess;
+mod files;
 mod rebuild;
 mod report;
 

@@ -66,6 +66,25 @@ fn damage_found_while_reading_is_skipped_and_counted_under_its_source() {
 }
 
 #[test]
+fn damage_beside_records_of_a_source_that_the_accounts_do_not_know_is_survived() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 3, 100);
+    let path = segment_files(&queue).remove(0);
+    let mut content = queue.disk.content(&path);
+    content[..64].fill(0xA5);
+    let at = content.windows(9).position(|window| window == b"xxxxxxxxx").unwrap();
+    content[at] = b'y';
+    queue.disk.set_content(&path, &content);
+    {
+        let mut state = queue.shared().state();
+        state.accounts = crate::accounts::Accounts::default();
+        state.accounts.accept(crate::accounts::UNKNOWN, 3);
+    }
+    assert_eq!(sequences(&queue.read_all()), vec![1, 2]);
+    assert_eq!(queue.total().damaged, 1);
+}
+
+#[test]
 fn a_lost_cursor_sends_again_and_loses_nothing() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
     for _ in 0..20 {
@@ -89,6 +108,37 @@ fn a_lost_cursor_sends_again_and_loses_nothing() {
     assert_eq!(sequences(&records), (first_on_disk..200).collect::<Vec<_>>());
     assert_eq!(queue.total().delivered, first_on_disk);
     assert_eq!(queue.total().damaged, 0);
+}
+
+#[test]
+fn a_file_whose_name_does_not_fit_its_content_replaces_nothing() {
+    for id in [0x7fff_fffe_0000_0001, 0xffff_ffff_0000_0001, 0x4000_0000_0000_0001_u64, 0] {
+        for base in [0, 17, 1 << 40, u64::MAX] {
+            let mut queue = Harness::new(SMALL, OnFull::Reject);
+            for _ in 0..20 {
+                queue.fill("a", 10, 100);
+            }
+            queue.close();
+            let segments = segment_files(&queue);
+            let content = queue.disk.content(segments.last().unwrap());
+            // No id: that of the newest segment, whose records pass for this file's.
+            let newest = segments.last().unwrap().file_name().unwrap().to_string_lossy();
+            let id = if id == 0 { u64::from_str_radix(&newest[21..37], 16).unwrap() } else { id };
+            let stray = segments[0].with_file_name(format!("{base:020}-{id:016x}.seg"));
+            queue.disk.create(&stray).unwrap();
+            queue.disk.set_content(&stray, &content);
+            queue.open();
+            let what = format!("{base} {id:x}: {}", queue.recovery);
+            assert_eq!(sequences(&queue.check()), (0..200).collect::<Vec<_>>(), "{what}");
+            queue.close();
+            queue.open();
+            if queue.append(vec![queue.record("b", "later")])[0].is_ok() {
+                queue.close();
+                queue.open();
+                assert_eq!(queue.check().len(), 201, "{what}");
+            }
+        }
+    }
 }
 
 /// The newest header knows of deliveries, but not that this record was among them.
