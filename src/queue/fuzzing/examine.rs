@@ -55,7 +55,7 @@ pub(super) fn examine(folder: &Folder) {
 /// to be read.
 fn look_into(folder: &Folder) -> Option<()> {
     let changes = folder.disk.changes();
-    let ledger = match folder.from_outside().ledger() {
+    let ledger = match folder.outside().ledger() {
         Ok(ledger) => ledger,
         Err(InspectError::Io { source, .. }) if folder.may_be_refused() => {
             assert_eq!(source.kind(), std::io::ErrorKind::Unsupported, "{source}");
@@ -64,7 +64,7 @@ fn look_into(folder: &Folder) -> Option<()> {
         Err(error) => panic!("it can be inspected: {error}"),
     };
     assert!(ledger.balances(), "on disk: {ledger:#?}");
-    let verified = folder.from_outside().verify();
+    let verified = folder.outside().verify();
     assert!(verified.is_ok() || folder.may_be_refused(), "{verified:?}");
     assert_eq!(folder.disk.changes(), changes, "looking changes nothing");
     Some(())

@@ -56,7 +56,7 @@ impl Folder {
     }
 
     /// What the tools see, which look at the folder of a queue that is not theirs.
-    pub(super) fn from_outside(&self) -> crate::Folder {
+    pub(super) fn outside(&self) -> crate::Folder {
         crate::Folder::on(Arc::new(self.disk.clone()), &root()).with_keys(self.keys.clone())
     }
 

@@ -1,6 +1,10 @@
 //! The state of one stream as its folder tells it.
 
-use std::{collections::VecDeque, io, path::Path};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    path::Path,
+};
 
 use super::{files, rebuild, report::Recovery};
 use crate::{
@@ -146,15 +150,17 @@ impl Work<'_> {
             return Ok(());
         }
         let header = first.map(|first| self.header(first)).transpose()?.flatten();
+        let behind = self.settled_in_segments()?;
         let found = &mut self.found;
         let expected = header.map(|header| {
             // The queued of each source that are not in the segments still there.
             let mut settled = Accounts::default();
             for (name, count) in found.accounts.settled_named() {
                 let id = settled.id(name);
-                settled.accept(id, count);
+                let behind = behind.get(name).copied().unwrap_or(0);
+                settled.accept(id, count.saturating_sub(behind));
             }
-            let none = std::collections::HashMap::new();
+            let none = HashMap::new();
             missing_by_source(&mut found.accounts, &settled, &header.accounts, &none)
         });
         let fate = if cursor_was_newer { Fate::Delivered } else { Fate::Damaged };
@@ -177,6 +183,20 @@ impl Work<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// How many records of each source are in the segments and settled all the same.
+    fn settled_in_segments(&mut self) -> io::Result<HashMap<String, u64>> {
+        let names: Vec<_> = self.found.segments.iter().map(|segment| segment.name).collect();
+        let ends = names.iter().skip(1).map(|next| next.base).chain([u64::MAX]);
+        let mut counts = HashMap::new();
+        for (name, end) in names.iter().zip(ends) {
+            let Some(survey) = self.survey(*name, end)? else { continue };
+            for (source, count) in survey.by_source(|one| self.found.settled.contains(one)) {
+                *counts.entry(source).or_default() += count;
+            }
+        }
+        Ok(counts)
     }
 
     /// The cursor is older than the last segment: takes the accepted counts from its header, or
