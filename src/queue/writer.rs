@@ -62,6 +62,9 @@ struct Attempt {
     written: usize,
     /// Segments begun in this attempt and already left behind.
     fresh: Vec<Segment>,
+    /// The published segment into which the first of the records went: what of it is settled says
+    /// nothing of them, so it must not be given up for room.
+    kept: Option<SegmentName>,
     /// Whether the active segment was begun in this attempt.
     active_is_fresh: bool,
     /// Whether there was no room for the next record.
@@ -70,7 +73,14 @@ struct Attempt {
 
 impl Attempt {
     fn at(first: u64) -> Self {
-        Self { first, written: 0, fresh: Vec::new(), active_is_fresh: false, full: false }
+        Self {
+            first,
+            written: 0,
+            kept: None,
+            fresh: Vec::new(),
+            active_is_fresh: false,
+            full: false,
+        }
     }
 }
 
@@ -193,6 +203,9 @@ impl Writer {
     /// Fills the active segment, or one write's worth of it.
     fn write_frames(&mut self, attempt: &mut Attempt, records: &[&NewRecord]) -> io::Result<()> {
         let Some(active) = &mut self.active else { return Ok(()) };
+        if !attempt.active_is_fresh {
+            attempt.kept = Some(active.name);
+        }
         let room = active.file_bytes - active.tail;
         self.buffer.clear();
         let mut frames = FrameWriter::new(&mut self.buffer, active.name.salt(), &mut active.bodies);
@@ -234,9 +247,7 @@ impl Writer {
         let version = if bodies.encodes() { FORMAT_VERSION } else { FORMAT_VERSION_PLAIN };
         let stream = &self.shared.options.name;
         let header = SegmentHeader::encode(version, stream, name, &begun, &accounts);
-        // What this attempt wrote is not published, so its segment must not be given up.
-        let keep = (attempt.written > 0).then(|| self.active.as_ref().map(|active| active.name));
-        let begun = self.store.begin(&self.shared, name, &header, needed, keep.flatten());
+        let begun = self.store.begin(&self.shared, name, &header, needed, attempt.kept);
         if !attempt.active_is_fresh
             && let Some(active) = &self.active
             && self.shared.state().end_of(active.name).is_none()

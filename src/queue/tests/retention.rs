@@ -173,3 +173,27 @@ fn a_record_longer_than_a_segment_gets_one_of_its_own() {
     queue.open();
     assert_eq!(queue.check().len(), 3);
 }
+
+/// The last published segment is settled as far as anyone knows, and holds the batch's beginning.
+#[test]
+fn a_batch_over_several_segments_keeps_the_one_that_it_began_in() {
+    for on_full in [OnFull::Reject, OnFull::DropOldest, OnFull::DropNewest] {
+        let mut queue = Harness::new(SMALL / 2, on_full);
+        queue.fill("a", 100, 60);
+        for record in queue.read_all() {
+            assert!(queue.acknowledge(record.sequence));
+        }
+        queue.tend();
+        let records = (0..60).map(|_| queue.record("b", vec![b'x'; 900])).collect();
+        let taken: Vec<_> = queue.append(records).into_iter().flatten().flatten().collect();
+        assert!(taken.len() > 40, "{on_full:?}: {}", taken.len());
+        if on_full == OnFull::DropOldest {
+            assert_eq!(queue.check().len() as u64 + queue.total().evicted, 60);
+        } else {
+            assert_eq!(sequences(&queue.check()), taken, "{on_full:?}");
+        }
+        queue.kill();
+        queue.open();
+        queue.check();
+    }
+}
