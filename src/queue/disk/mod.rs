@@ -64,6 +64,7 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
     /// How much the file system of a folder holds; `Unsupported` where that is not known.
     fn space(&self, dir: &Path) -> io::Result<Space> {
+        // The name is for those who implement it.
         let _ = dir;
         Err(io::ErrorKind::Unsupported.into())
     }
