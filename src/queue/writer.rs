@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 
 use super::{
     AppendError, NewRecord, OnFull,
-    accounts::{Fate, SourceId},
+    accounts::{Fate, Neighbour, SourceId},
     bodies::BodyWriter,
     disk::{DiskFile, is_full},
     frame::{FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max, framed_bytes_max},
@@ -120,15 +120,8 @@ impl Writer {
 
     fn sources_of(&self, records: &[&NewRecord]) -> Vec<SourceId> {
         let mut state = self.shared.state();
-        let mut last: Option<(&Arc<str>, SourceId)> = None;
-        let ids = records.iter().map(|record| match last {
-            Some((source, id)) if Arc::ptr_eq(source, &record.source) => id,
-            _ => {
-                let id = state.accounts.id_shared(&record.source);
-                last = Some((&record.source, id));
-                id
-            }
-        });
+        let mut last = Neighbour::default();
+        let ids = records.iter().map(|record| state.accounts.id_beside(&record.source, &mut last));
         ids.collect()
     }
 
