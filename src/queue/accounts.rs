@@ -163,7 +163,16 @@ impl Accounts {
         });
     }
 
-    /// Takes `count` queued records from the sources that have most, `except` one.
+    /// Of the records accepted before anyone could read whose they were, `count` turn out to be
+    /// of a source.
+    pub(super) fn recognise(&mut self, id: SourceId, count: u64) {
+        let count = count.min(self.entries[usize::from(UNKNOWN)].queued());
+        self.account(UNKNOWN).accepted -= count;
+        self.account(id).accepted += count;
+    }
+
+    /// Takes `count` queued records from those whose source is unknown, then from the sources
+    /// that have most, `except` one.
     fn spread(
         &mut self,
         except: SourceId,
@@ -173,10 +182,10 @@ impl Accounts {
         while count > 0 {
             let others = self.entries.iter_mut().enumerate();
             let richest = others
-                .filter(|(id, _)| *id != usize::from(except))
-                .map(|(_, account)| account)
-                .max_by_key(|account| account.queued());
-            let Some(account) = richest.filter(|account| account.queued() > 0) else { return };
+                .filter(|(id, account)| *id != usize::from(except) && account.queued() > 0)
+                .max_by_key(|(id, account)| (*id == usize::from(UNKNOWN), account.queued()))
+                .map(|(_, account)| account);
+            let Some(account) = richest else { return };
             let share = count.min(account.queued());
             take(account, share);
             count -= share;

@@ -15,7 +15,7 @@ use super::{
 
 /// A body that is compressed or encrypted is closed at this length: one wrong byte costs all of
 /// it.
-const ENCODED_BODY_BYTES: usize = 16 * 1024;
+pub(super) const ENCODED_BODY_BYTES: usize = 16 * 1024;
 
 /// How a body was encoded; what a frame's header says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,7 @@ const SLOT_STEP_BYTES: u64 = 64 * 1024;
 const SLOT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Generations stay below this, which one a second never reaches.
 const GENERATION_END: u64 = 1 << 56;
-const SLOTS: [&str; 2] = ["cursor.0", "cursor.1"];
+pub(super) const SLOTS: [&str; 2] = ["cursor.0", "cursor.1"];
 
 /// What a slot says: everything before `next` that is not settled is queued.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::{
     accounts::{Accounts, Fate},
+    cursor,
+    disk::{Access, is_no_damage},
     quarantine,
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     settled::Settled,
     state::Shared,
-    survey::Survey,
+    survey::{Survey, newer},
 };
 
 /// Records that were lost to damage of the disk.
@@ -129,6 +131,12 @@ pub(super) fn charge(
     queued
 }
 
+/// A segment of which nothing can be read this often, one time after the other, while other files
+/// can be, is damaged wholly.
+const SURVEYS_FAILED_MAX: u32 = 3;
+/// So much of another file tells whether the disk can be read.
+const PROBE_BYTES: usize = 512;
+
 /// Surveys a segment and settles what is damaged in it. `None` if the segment is no longer one
 /// of the stream's; its records are settled then.
 pub(super) fn examine(shared: &Shared, name: SegmentName) -> io::Result<Option<Survey>> {
@@ -137,12 +145,15 @@ pub(super) fn examine(shared: &Shared, name: SegmentName) -> io::Result<Option<S
         let Some(end) = state.end_of(name) else { return Ok(None) };
         (end, state.after(name), state.accounts.clone())
     };
+    let survey = survey(shared, name, end)?;
+    let mut gaps = survey.scan.gaps(name.base, end);
+    if open_gaps(&gaps, &shared.state().settled).is_empty() {
+        return Ok(Some(survey));
+    }
     let accounts_at_end = match after {
         Some(after) => header(shared, after)?.map(|header| header.accounts),
         None => Some(accounts_now),
     };
-    let survey = Survey::of(&*shared.disk, &shared.keys, &shared.dir, name, end)?;
-    let mut gaps = survey.scan.gaps(name.base, end);
     {
         let mut state = shared.state();
         if state.end_of(name).is_none() {
@@ -154,6 +165,7 @@ pub(super) fn examine(shared: &Shared, name: SegmentName) -> io::Result<Option<S
             let state = &mut *state;
             let expected = accounts_at_end.map_or_else(Vec::new, |at_end| {
                 let range = name.base..end;
+                recognise(&mut state.accounts, &survey, &range, &at_end);
                 charge(&mut state.accounts, &state.settled, state.next, &survey, range, &at_end)
             });
             for gap in &gaps {
@@ -168,11 +180,71 @@ pub(super) fn examine(shared: &Shared, name: SegmentName) -> io::Result<Option<S
 }
 
 fn header(shared: &Shared, name: SegmentName) -> io::Result<Option<SegmentHeader>> {
-    let file = segment::open(&*shared.disk, &shared.dir, name)?;
-    match SegmentHeader::read(&*file, name) {
+    let read = segment::open(&*shared.disk, &shared.dir, name)
+        .map_err(HeaderError::Io)
+        .and_then(|file| SegmentHeader::read(&*file, name));
+    match read {
         Ok(header) => Ok(Some(header)),
-        Err(HeaderError::Io(error)) => Err(error),
-        Err(_) => Ok(None),
+        Err(HeaderError::Newer(version)) => Err(newer(version)),
+        Err(HeaderError::Io(error)) if is_no_damage(&error) => Err(error),
+        // Whose the damaged records were is then a guess.
+        Err(HeaderError::Damaged | HeaderError::Io(_)) => Ok(None),
+    }
+}
+
+/// Surveys a segment. One that is gone, or of which nothing can be read time and again, holds
+/// nothing; but only where something else can be read: else it is the disk that is gone, which
+/// says nothing of what is on it.
+fn survey(shared: &Shared, name: SegmentName, end: u64) -> io::Result<Survey> {
+    let survey = match Survey::of(&*shared.disk, &shared.keys, &shared.dir, name, end) {
+        Ok(survey) if !survey.bytes.is_empty() => {
+            shared.state().unreadable = None;
+            return Ok(survey);
+        }
+        Err(error) if is_no_damage(&error) => return Err(error),
+        other => other,
+    };
+    let answers = disk_answers(shared, name);
+    let mut state = shared.state();
+    match survey {
+        Ok(gone) if answers || state.end_of(name).is_none() => Ok(gone),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::NotFound, "it is gone, and so is the rest")),
+        Err(error) => {
+            let before = state.unreadable.filter(|(failed, _)| *failed == name);
+            let times = before.map_or(0, |(_, times)| times) + u32::from(answers);
+            state.unreadable = Some((name, times));
+            if times < SURVEYS_FAILED_MAX {
+                return Err(error);
+            }
+            let segment = state.segment_of(name.base).filter(|(segment, _)| segment.name == name);
+            let bytes = segment.map_or(0, |(segment, _)| segment.file_bytes);
+            Ok(Survey::unread(&shared.keys, name, bytes))
+        }
+    }
+}
+
+/// Whether anything of the stream can be read, other than one segment.
+fn disk_answers(shared: &Shared, except: SegmentName) -> bool {
+    let segments: Vec<_> = shared.state().segments.iter().map(|segment| segment.name).collect();
+    let segments = segments.into_iter().filter(|name| *name != except).map(SegmentName::file_name);
+    let mut files = cursor::SLOTS.into_iter().map(str::to_owned).chain(segments);
+    files.any(|file| {
+        let file = shared.disk.open(&shared.dir.join(file), Access::Read);
+        file.and_then(|file| file.read_at(&mut [0; PROBE_BYTES], 0)).is_ok_and(|read| read > 0)
+    })
+}
+
+/// Records that were counted before they could be read are counted under their sources.
+fn recognise(accounts: &mut Accounts, survey: &Survey, range: &Range<u64>, at_end: &Accounts) {
+    let Some(header) = &survey.header else { return };
+    let found = survey.by_source(|sequence| range.contains(&sequence));
+    let before: HashMap<_, _> = header.accounts.accepted_named().collect();
+    let after: HashMap<_, _> = at_end.accepted_named().collect();
+    let count = |counts: &HashMap<&str, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
+    for (name, found) in found {
+        let known = count(&after, &name).saturating_sub(count(&before, &name));
+        let id = accounts.id(&name);
+        accounts.recognise(id, found.saturating_sub(known));
     }
 }
 

@@ -194,7 +194,7 @@ fn open_stream(
     for (survey, gaps) in &cut_out {
         quarantine::keep(&*disk, &dir, options.bytes_max, survey, gaps);
     }
-    let intact = report.damage.is_empty();
+    let may_be_trimmed = found.last_is_read && report.damage.is_empty();
     recovery.damage.extend(report.damage);
     recovery.notes.extend(report.notes);
     let mut store = Store::new(
@@ -212,7 +212,12 @@ fn open_stream(
     }
     // The cursor first: what it says must be on disk before anything is removed. If it cannot be
     // written, the files stay, and the stream's condition says so.
-    match store.persist(&shared) {
+    let mut persisted = store.persist(&shared);
+    if found.cursor_is_lost {
+        // A slot that could not be read may be newer by its number, and readable tomorrow.
+        persisted = persisted.and_then(|()| store.persist(&shared));
+    }
+    match persisted {
         Ok(()) => {
             for file_name in &dead {
                 store.discard(file_name);
@@ -227,7 +232,7 @@ fn open_stream(
                 .push(format!("{}: the cursor cannot be written: {error}", dir.display()));
         }
     }
-    if intact && let Some(last) = shared.state().segments.back_mut() {
+    if may_be_trimmed && let Some(last) = shared.state().segments.back_mut() {
         // Restarts would use up the stream's limit otherwise, a segment each. Without it being
         // trimmed nothing is lost but space.
         let _ = store.trim(last);

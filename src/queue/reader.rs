@@ -8,6 +8,7 @@ use super::{
     Record, Stamp,
     accounts::{Fate, Neighbour},
     damage,
+    disk::is_no_damage,
     frame::RecordView,
     retention::is_expired,
     state::{Segment, Shared, State},
@@ -123,25 +124,32 @@ impl Reader {
     ) -> io::Result<Vec<Record>> {
         let place = match self.place.take() {
             Some(Place::Walking(walk)) if walk.leads_to(segment.name, sequences.start) => {
-                Place::Walking(walk)
+                Some(Place::Walking(walk))
             }
             Some(Place::Salvaged(survey, end)) if survey.name == segment.name => {
-                Place::Salvaged(survey, end)
+                Some(Place::Salvaged(survey, end))
             }
-            _ => Place::Walking(Walk::enter(shared, segment.name)?),
+            _ => match Walk::enter(shared, segment.name) {
+                Ok(walk) => Some(Place::Walking(walk)),
+                Err(error) if is_no_damage(&error) => return Err(error),
+                // Given up meanwhile, gone, or unreadable: the examination tells.
+                Err(_) => None,
+            },
         };
         let mut collected = Collected { records: Vec::new(), bytes: 0, limits };
-        if let Place::Walking(mut walk) = place {
-            if collected.walk(&mut walk, shared, segment.data_end, &sequences) {
-                self.place = Some(Place::Walking(walk));
+        match place {
+            Some(Place::Walking(mut walk)) => {
+                if collected.walk(&mut walk, shared, segment.data_end, &sequences) {
+                    self.place = Some(Place::Walking(walk));
+                    return Ok(collected.records);
+                }
+            }
+            Some(Place::Salvaged(survey, end)) if end == sequences.end => {
+                collected.pick(&survey, &sequences);
+                self.place = Some(Place::Salvaged(survey, end));
                 return Ok(collected.records);
             }
-        } else if let Place::Salvaged(survey, end) = place
-            && end == sequences.end
-        {
-            collected.pick(&survey, &sequences);
-            self.place = Some(Place::Salvaged(survey, end));
-            return Ok(collected.records);
+            Some(Place::Salvaged(..)) | None => {}
         }
         // Damaged: what was collected before the damage is collected again with the rest.
         collected.records.clear();

@@ -6,8 +6,8 @@ use super::{
     Stamp,
     accounts::Accounts,
     codec::{Take, put_bytes, put_signed, put_varint},
-    disk::{Access, Disk, DiskFile},
-    frame::Salt,
+    disk::{Access, Disk, DiskFile, read_retried},
+    frame::{RECORD_BYTES_MAX, Salt},
     record::SEQUENCE_END,
 };
 
@@ -23,6 +23,20 @@ const HEADER_ALIGNMENT: usize = 64;
 const HEADER_FRONT_BYTES: usize = 8 + 2 + 2 + 4 + 4 + 8 + 8;
 /// No header is longer.
 const HEADER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The ordinary length of a segment.
+pub(super) const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
+/// No segment's file is longer: a header and the longest record, or what is ordinary. What lies
+/// behind, where a length is damaged, is none of the segment's.
+pub(super) const SEGMENT_FILE_BYTES_MAX: u64 =
+    (HEADER_BYTES_MAX + RECORD_BYTES_MAX) as u64 + SEGMENT_BYTES;
+/// A record takes no less of a file, however it is encoded: its checksum does not compress.
+const RECORD_STORED_BYTES_MIN: u64 = 4;
+
+/// How many records so many bytes of a segment may hold that cannot be read.
+pub(super) fn records_max(bytes: u64) -> u64 {
+    (bytes / RECORD_STORED_BYTES_MIN).max(1)
+}
 
 /// Generations stay below this, which one a second reaches after sixty years; a name that claims
 /// more is damaged.
@@ -45,11 +59,11 @@ impl SegmentName {
 
     pub(super) fn parse(file_name: &str) -> Option<Self> {
         let (base, id) = file_name.strip_suffix(".seg")?.split_once('-')?;
-        if base.len() != 20 || id.len() != 16 {
-            return None;
-        }
         let name = Self { base: base.parse().ok()?, id: u64::from_str_radix(id, 16).ok()? };
-        (name.base < SEQUENCE_END && name.generation() < GENERATION_END).then_some(name)
+        // Signs, capitals and other widths would be numbers too, of a file of another name.
+        let is_ours = name.file_name() == file_name;
+        let is_possible = name.base < SEQUENCE_END && name.generation() < GENERATION_END;
+        (is_ours && is_possible).then_some(name)
     }
 
     pub(super) fn salt(self) -> Salt {
@@ -154,12 +168,12 @@ impl SegmentHeader {
     /// Reads only the header of a file.
     pub(super) fn read(file: &dyn DiskFile, name: SegmentName) -> Result<Self, HeaderError> {
         let mut bytes = vec![0; 4096];
-        let read = file.read_at(&mut bytes, 0).map_err(HeaderError::Io)?;
+        let read = read_retried(file, &mut bytes, 0).map_err(HeaderError::Io)?;
         bytes.truncate(read);
         let length = header_length(&bytes).ok_or(HeaderError::Damaged)?;
         if length > bytes.len() {
             bytes.resize(length, 0);
-            file.read_at(&mut bytes, 0).map_err(HeaderError::Io)?;
+            read_retried(file, &mut bytes, 0).map_err(HeaderError::Io)?;
         }
         Self::decode(&bytes, name)
     }
@@ -220,6 +234,9 @@ mod tests {
         assert_eq!(name.file_name(), "00000000000000000042-0000000000000abc.seg");
         assert_eq!(SegmentName::parse(&name.file_name()), Some(name));
         assert_eq!(SegmentName::parse("42-abc.seg"), None);
+        assert_eq!(SegmentName::parse("00000000000000000042-0000000000000ABC.seg"), None);
+        assert_eq!(SegmentName::parse("+0000000000000000042-0000000000000abc.seg"), None);
+        assert_eq!(SegmentName::parse("00000000000000000042-+000000000000abc.seg"), None);
         assert_eq!(SegmentName::parse("cursor.0"), None);
         for (base, id) in [(SEQUENCE_END, 1), (0, u64::from(GENERATION_END) << 32)] {
             let beyond = SegmentName { base, id };

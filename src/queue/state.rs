@@ -107,6 +107,9 @@ pub(super) struct State {
     /// Changes that the cursor on disk does not know yet.
     pub(super) changes: u64,
     pub(super) troubles: Troubles,
+    /// The segment of which nothing could be read the last so many times, although other files
+    /// could.
+    pub(super) unreadable: Option<(SegmentName, u32)>,
     /// What spare files take on disk.
     pub(super) spare_bytes: u64,
     pub(super) trend: Trend,

@@ -13,12 +13,10 @@ use super::{
     disk::{Access, Disk, DiskFile, is_full},
     recovery::SPARE_SUFFIX,
     retention,
-    segment::{GENERATION_END, SegmentName},
+    segment::{GENERATION_END, SEGMENT_BYTES, SegmentName},
     state::{Segment, Shared},
 };
 
-/// The ordinary length of a segment.
-pub(super) const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// A stream with a small limit has shorter ones, so that it consists of this many.
 const SEGMENTS_PER_STREAM_MIN: u64 = 8;
 /// But none is shorter than this.

@@ -6,18 +6,16 @@ use bytes::Bytes;
 
 use super::{
     Stamp,
-    bodies::{BodyReader, KeyMissing},
-    disk::{Disk, DiskFile},
-    frame::{FRAME_HEADER_BYTES, FrameHeader, RecordView},
+    bodies::{BodyReader, ENCODED_BODY_BYTES, KeyMissing},
+    disk::{Disk, DiskFile, read_retried},
+    frame::{FRAME_HEADER_BYTES, FrameHeader, RECORD_BYTES_MIN, RecordView},
     keys::Keys,
     scan::{Found, Scan},
-    segment::{self, HeaderError, SegmentHeader, SegmentName},
+    segment::{self, HeaderError, SEGMENT_FILE_BYTES_MAX, SegmentHeader, SegmentName, records_max},
 };
 
 /// An unreadable range is narrowed down to blocks of this size.
 const BLOCK_BYTES: usize = 4096;
-/// A read that fails is tried this often.
-const READ_TRIES: usize = 3;
 
 /// A segment's bytes and what is intact in them.
 #[derive(Debug)]
@@ -59,11 +57,21 @@ impl Survey {
         };
         let start = header.as_ref().map_or(0, |header| header.data_start as usize);
         let bodies = BodyReader::new(keys, name);
-        let scan = Scan::of(&bytes, start.min(bytes.len()), name, &bodies, limit);
+        let mut scan = Scan::of(&bytes, start.min(bytes.len()), name, &bodies, limit);
         if let Some(tag) = scan.key_missing {
             return Err(KeyMissing::error(name, tag));
         }
+        if limit == u64::MAX {
+            scan.claimed_end += unread_behind(&scan, &unreadable);
+        }
         Ok(Self { name, bytes: bytes.into(), header, scan, unreadable, bodies })
+    }
+
+    /// The survey of a file of `bytes` of which nothing can be read.
+    pub(super) fn unread(keys: &Keys, name: SegmentName, bytes: u64) -> Self {
+        let scan = Scan { claimed_end: name.base, data_end: bytes, ..Scan::default() };
+        let (unreadable, bodies) = (Vec::from([0..bytes]), BodyReader::new(keys, name));
+        Self { name, bytes: Bytes::new(), header: None, scan, unreadable, bodies }
     }
 
     /// The bytes of a record.
@@ -107,6 +115,19 @@ impl Survey {
     }
 }
 
+/// How many records may lie behind all that is intact, in what cannot be read: as long as nobody
+/// knows that they do not, their sequences are not used again.
+fn unread_behind(scan: &Scan, unreadable: &[Range<u64>]) -> u64 {
+    let next_frame = scan.data_end..scan.data_end + FRAME_HEADER_BYTES as u64;
+    let hidden = |bad: &&Range<u64>| next_frame.start < bad.end && bad.start < next_frame.end;
+    let Some(mut end) = unreadable.iter().find(hidden).map(|bad| bad.end) else { return 0 };
+    for bad in unreadable.iter().filter(|bad| bad.start >= next_frame.start) {
+        end = if bad.start == end { bad.end } else { end };
+    }
+    // Those of an encoded frame that begins there may lie in what can be read.
+    records_max(end - scan.data_end) + (ENCODED_BODY_BYTES / RECORD_BYTES_MIN) as u64
+}
+
 /// The error for a segment of a later version.
 pub(super) fn newer(version: u16) -> io::Error {
     let text = format!("its format version {version} is later than this program knows");
@@ -114,16 +135,15 @@ pub(super) fn newer(version: u16) -> io::Error {
 }
 
 fn read(file: &dyn DiskFile) -> io::Result<(Vec<u8>, Vec<Range<u64>>)> {
-    let length = usize::try_from(file.bytes()?).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; length];
-    if let Ok(read) = retried(file, &mut bytes, 0) {
+    let mut bytes = vec![0; file.bytes()?.min(SEGMENT_FILE_BYTES_MAX) as usize];
+    if let Ok(read) = read_retried(file, &mut bytes, 0) {
         bytes.truncate(read);
         return Ok((bytes, Vec::new()));
     }
     let (mut readable, mut unreadable, mut last) = (0, Vec::new(), None);
     for (number, block) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
         let at = (number * BLOCK_BYTES) as u64;
-        match retried(file, block, at) {
+        match read_retried(file, block, at) {
             Ok(_) => readable += 1,
             Err(error) => {
                 block.fill(0);
@@ -135,15 +155,5 @@ fn read(file: &dyn DiskFile) -> io::Result<(Vec<u8>, Vec<Range<u64>>)> {
     match last {
         Some(error) if readable == 0 => Err(error),
         _ => Ok((bytes, unreadable)),
-    }
-}
-
-fn retried(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut tries = 1;
-    loop {
-        match file.read_at(buffer, offset) {
-            Err(_) if tries < READ_TRIES => tries += 1,
-            done => return done,
-        }
     }
 }

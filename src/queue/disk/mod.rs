@@ -105,11 +105,29 @@ pub(super) fn is_no_damage(error: &io::Error) -> bool {
         || error.raw_os_error().is_some_and(|code| TOO_MANY_OPEN.contains(&code))
 }
 
+/// A read that fails is tried this often.
+const READ_TRIES: usize = 3;
+
+/// Reads, more than once where that fails.
+pub(super) fn read_retried(
+    file: &dyn DiskFile,
+    buffer: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
+    let mut tries = 1;
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(_) if tries < READ_TRIES => tries += 1,
+            done => return done,
+        }
+    }
+}
+
 /// Reads a whole file, or as much of it as `bytes_max`.
 pub(super) fn read_whole(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
     let length = file.bytes()?.min(bytes_max);
     let mut buffer = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-    let read = file.read_at(&mut buffer, 0)?;
+    let read = read_retried(file, &mut buffer, 0)?;
     buffer.truncate(read);
     Ok(buffer)
 }

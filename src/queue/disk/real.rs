@@ -19,10 +19,25 @@ const ZEROS_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
+/// Makes the name of a folder durable.
+fn sync_above(dir: &Path) -> io::Result<()> {
+    match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => RealDisk.sync_dir(parent),
+        // The root has no name.
+        None => Ok(()),
+        Some(_) => RealDisk.sync_dir(Path::new(".")),
+    }
+}
+
 impl Disk for RealDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         if dir.is_dir() {
-            return Ok(());
+            // Whoever made it may have died before its name was durable. Where the folder above
+            // may not be opened, that is out of our hands.
+            return match sync_above(dir) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                synced => synced,
+            };
         }
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             self.create_dir(parent)?;
@@ -31,10 +46,7 @@ impl Disk for RealDisk {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        match dir.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => self.sync_dir(parent),
-            _ => self.sync_dir(Path::new(".")),
-        }
+        sync_above(dir)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {

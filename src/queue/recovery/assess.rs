@@ -13,8 +13,9 @@ use crate::{
     damage::{self, charge, missing_by_source, open_gaps},
     disk::{Disk, is_no_damage},
     keys::Keys,
+    record::SEQUENCE_END,
     scan::Gap,
-    segment::{self, HeaderError, SegmentHeader, SegmentName},
+    segment::{self, HeaderError, SegmentHeader, SegmentName, records_max},
     settled::Settled,
     state::Segment,
     survey::{Survey, newer},
@@ -30,6 +31,13 @@ pub(crate) struct Assessment {
     pub(crate) settled: Settled,
     pub(crate) accounts: Accounts,
     pub(crate) segments: VecDeque<Segment>,
+    /// Whether what lies behind `data_end` of the last is known to be nothing.
+    pub(crate) last_is_read: bool,
+    /// The end of the sequences that files may hold which are passed over because they cannot be
+    /// read.
+    pub(super) passed_over_until: u64,
+    /// Whether no slot of the cursor was intact, although there were any.
+    pub(crate) cursor_is_lost: bool,
     /// Files that hold nothing that is still needed.
     pub(crate) dead: Vec<String>,
     /// Files that may become segments, and their lengths.
@@ -49,17 +57,22 @@ pub(crate) fn assess(
     dir: &Path,
     stream: &str,
 ) -> io::Result<Assessment> {
-    let mut work = Work { disk, keys, dir, stream, found: Assessment::default() };
-    files::take(&mut work, disk.list(dir)?);
+    let found = Assessment { last_is_read: true, ..Assessment::default() };
+    let mut work = Work { disk, keys, dir, stream, found };
+    files::take(&mut work, disk.list(dir)?)?;
     let slots = cursor::read(disk, dir)?;
     match slots.newest.clone() {
         Some((generation, snapshot)) => {
             work.found.cursor_generation = generation;
             work.start_from_cursor(&slots, snapshot)?;
         }
-        None => rebuild::without_cursor(&mut work, slots.damaged)?,
+        None => {
+            work.found.cursor_is_lost = slots.damaged;
+            rebuild::without_cursor(&mut work, slots.damaged)?;
+        }
     }
     let Work { mut found, .. } = work;
+    found.next = found.next.max(found.passed_over_until);
     let open = found.settled.open_count(0..found.next);
     if found.accounts.reconcile(found.next, open) {
         let note = format!(
@@ -110,6 +123,26 @@ impl Work<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// The last segment cannot be read, for now: nobody knows how far it goes, so the stream goes
+    /// on behind all that it may hold. That counts as queued, of an unknown source; whoever reads
+    /// it in the end finds out what there was. Returns how many these are.
+    pub(super) fn leave_unread(&mut self, name: SegmentName, known: u64) -> u64 {
+        let last = self.found.segments.back().filter(|last| last.name == name);
+        let held = records_max(last.map_or(0, |last| last.file_bytes));
+        self.found.next = known.max(name.base + held).min(SEQUENCE_END);
+        let uncounted = self.found.next - known.max(name.base);
+        self.found.accounts.accept(UNKNOWN, uncounted);
+        self.found.last_is_read = false;
+        if uncounted > 0 {
+            self.note(&format!(
+                "{} may hold up to {uncounted} record(s) of which nothing is known; so many count \
+                 as queued until it can be read",
+                name.file_name()
+            ));
+        }
+        uncounted
     }
 
     fn start_from_cursor(&mut self, slots: &Slots, snapshot: Snapshot) -> io::Result<()> {
@@ -255,7 +288,10 @@ impl Work<'_> {
 
     /// The last segment is read whole: its tail is where the writing stopped.
     fn take_last(&mut self, name: SegmentName, known: u64) -> io::Result<()> {
-        let Some(survey) = self.survey(name, u64::MAX)? else { return Ok(()) };
+        let Some(survey) = self.survey(name, u64::MAX)? else {
+            self.leave_unread(name, known);
+            return Ok(());
+        };
         if let Some(last) = self.found.segments.back_mut() {
             last.data_end = survey.scan.data_end;
         }

@@ -3,7 +3,10 @@
 use std::io;
 
 use super::assess::Work;
-use crate::{accounts::Accounts, settled::Settled};
+use crate::{
+    accounts::{Accounts, UNKNOWN},
+    settled::Settled,
+};
 
 /// Everything on disk counts as queued, so that nothing is lost and some is sent twice. What
 /// came before the oldest segment was settled; the newest header says how, as far as it knew,
@@ -32,7 +35,14 @@ pub(super) fn without_cursor(work: &mut Work<'_>, slot_damaged: bool) -> io::Res
     for (number, name) in names.iter().enumerate() {
         let limit = names.get(number + 1).map_or(u64::MAX, |next| next.base);
         work.found.next = name.base;
-        let Some(survey) = work.survey(*name, limit)? else { continue };
+        let Some(survey) = work.survey(*name, limit)? else {
+            if limit == u64::MAX {
+                let uncounted = work.leave_unread(*name, name.base);
+                queued.resize(queued.len().max(1), 0);
+                queued[usize::from(UNKNOWN)] += uncounted;
+            }
+            continue;
+        };
         let end = if limit == u64::MAX { survey.scan.claimed_end } else { limit };
         for (source, count) in survey.by_source(|_| true) {
             let id = usize::from(work.found.accounts.id(&source));

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::{
     Chunk, Clock, Compression, Condition, Counts, Environment, Folder, Health, Keys, Ledger,
-    NewRecord, OnFull, ReadError, Record, Recovery, Stamp, StreamId, StreamOptions,
+    NewRecord, OnFull, OpenError, ReadError, Record, Recovery, Stamp, StreamId, StreamOptions,
     disk::simulated::SimulatedDisk,
     health,
     open::{Opened, open_streams},
@@ -120,11 +120,15 @@ impl Harness {
     }
 
     pub(super) fn with_keys(disk: SimulatedDisk, options: StreamOptions, keys: Keys) -> Self {
-        let clock = Arc::new(ManualClock(AtomicU64::new(1_000_000)));
-        let recovery = Recovery::default();
-        let mut harness = Self { disk, clock, options, keys, opened: None, recovery };
+        let mut harness = Self::closed(disk, options, keys);
         harness.open();
         harness
+    }
+
+    /// One that is still to be opened.
+    pub(super) fn closed(disk: SimulatedDisk, options: StreamOptions, keys: Keys) -> Self {
+        let clock = Arc::new(ManualClock(AtomicU64::new(1_000_000)));
+        Self { disk, clock, options, keys, opened: None, recovery: Recovery::default() }
     }
 
     /// The folder, for looking into it.
@@ -138,11 +142,15 @@ impl Harness {
     }
 
     pub(super) fn open(&mut self) {
+        self.try_open().expect("a queue always opens");
+    }
+
+    pub(super) fn try_open(&mut self) -> Result<(), OpenError> {
         self.opened = None;
-        let opened = open_streams(&root(), vec![self.options.clone()], &self.environment());
-        let opened = opened.expect("a queue always opens");
+        let opened = open_streams(&root(), vec![self.options.clone()], &self.environment())?;
         self.recovery = opened.recovery.clone();
         self.opened = Some(opened);
+        Ok(())
     }
 
     /// The process dies; what the operating system has, it keeps.

@@ -15,7 +15,7 @@ use std::{
 mod fault;
 mod power;
 
-pub(crate) use fault::{Failure, Op};
+pub(crate) use fault::{Extent, Failure, Op};
 use fault::{Faults, Ruling};
 pub(crate) use power::Loss;
 use power::{Change, Inode, NameChange};
@@ -29,10 +29,12 @@ struct World {
     names_synced: BTreeMap<PathBuf, usize>,
     names_pending: Vec<NameChange>,
     dirs: BTreeSet<PathBuf>,
+    dirs_synced: BTreeSet<PathBuf>,
     epoch: u64,
     capacity: Option<usize>,
     faults: Faults,
     unreadable: Vec<(String, Range<u64>)>,
+    lengths: Vec<(String, u64)>,
     locked: BTreeSet<PathBuf>,
 }
 
@@ -63,6 +65,11 @@ impl SimulatedDisk {
         self.world().faults.fail_after(changes, failure, lasting);
     }
 
+    /// Lets the look after the next `looks` fail: a read, a list, an opening, a length.
+    pub(crate) fn fail_look_after(&self, looks: u64, failure: Failure, extent: Extent) {
+        self.world().faults.fail_look_after(looks, failure, extent);
+    }
+
     /// What the chosen failure, or the power cut, struck first; none if it did not come to that.
     pub(crate) fn struck(&self) -> Option<(Op, PathBuf)> {
         self.world().faults.struck.clone()
@@ -76,10 +83,16 @@ impl SimulatedDisk {
         let mut world = self.world();
         world.faults.clear();
         world.unreadable.clear();
+        world.lengths.clear();
     }
 
     pub(crate) fn make_unreadable(&self, name_part: &str, bytes: Range<u64>) {
         self.world().unreadable.push((name_part.to_owned(), bytes));
+    }
+
+    /// Lets a file claim another length than it has.
+    pub(crate) fn belie_length(&self, name_part: &str, bytes: u64) {
+        self.world().lengths.push((name_part.to_owned(), bytes));
     }
 
     pub(crate) fn set_capacity(&self, bytes: Option<usize>) {
@@ -94,6 +107,11 @@ impl SimulatedDisk {
     /// How many changes were made so far.
     pub(crate) fn changes(&self) -> u64 {
         self.world().faults.changes
+    }
+
+    /// How many looks were taken so far.
+    pub(crate) fn looks(&self) -> u64 {
+        self.world().faults.looks
     }
 
     /// Lets the power fail before the change after the next `changes`.
@@ -118,6 +136,9 @@ impl SimulatedDisk {
                 change.apply(&mut world.names_synced);
             }
         }
+        world.dirs = world.dirs_synced.clone();
+        let dirs = &world.dirs;
+        world.names_synced.retain(|path, _| path.parent().is_none_or(|dir| dirs.contains(dir)));
         world.names = world.names_synced.clone();
         world.epoch += 1;
         world.locked.clear();
@@ -173,6 +194,13 @@ impl World {
         }
     }
 
+    /// The length that a file claims to have.
+    fn length(&self, path: &Path, inode: usize) -> u64 {
+        let name = path.to_string_lossy();
+        let belied = self.lengths.iter().find(|(part, _)| name.contains(part));
+        belied.map_or(self.inodes[inode].data.len() as u64, |(_, bytes)| *bytes)
+    }
+
     fn used(&self) -> usize {
         self.names.values().map(|inode| self.inodes[*inode].data.len()).sum()
     }
@@ -193,16 +221,27 @@ impl World {
 impl Disk for SimulatedDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut world = self.world();
-        world.dirs.extend(dir.ancestors().map(Path::to_owned));
+        let missing: Vec<_> =
+            dir.ancestors().filter(|dir| !world.dirs_synced.contains(*dir)).collect();
+        for dir in missing.into_iter().rev() {
+            let ruling = world.faults.rule(Op::CreateDir, dir);
+            if !matches!(ruling, Ruling::Refused(_)) {
+                world.dirs.insert(dir.to_owned());
+            }
+            // Half of it: the folder is made, and its name not durable.
+            if !matches!(ruling, Ruling::Refused(_) | Ruling::Halved(_)) {
+                world.dirs_synced.insert(dir.to_owned());
+            }
+            ruling.outcome()?;
+        }
         Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let world = self.world();
-        let files = world
-            .names
-            .iter()
-            .map(|(path, inode)| (path, false, world.inodes[*inode].data.len() as u64));
+        let mut world = self.world();
+        world.faults.rule(Op::List, dir).outcome()?;
+        let names = world.names.iter();
+        let files = names.map(|(path, inode)| (path, false, world.length(path, *inode)));
         let dirs = world.dirs.iter().map(|path| (path, true, 0));
         let inside = files.chain(dirs).filter(|(path, ..)| path.parent() == Some(dir));
         let entry = |(path, is_dir, bytes): (&PathBuf, bool, u64)| {
@@ -232,7 +271,8 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, path: &Path, _access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let world = self.world();
+        let mut world = self.world();
+        world.faults.rule(Op::Open, path).outcome()?;
         let inode = *world.names.get(path).ok_or(io::ErrorKind::NotFound)?;
         let (path, epoch) = (path.to_owned(), world.epoch);
         Ok(Arc::new(SimulatedFile { disk: self.clone(), path, inode, epoch }))
@@ -273,6 +313,7 @@ impl Disk for SimulatedDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         let mut world = self.world();
+        world.faults.rule(Op::Lock, path).outcome()?;
         if !world.locked.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -409,7 +450,8 @@ impl DiskFile for SimulatedFile {
     }
 
     fn bytes(&self) -> io::Result<u64> {
-        Ok(self.disk.world().inodes[self.inode].data.len() as u64)
+        let world = self.perform(Op::Length, |_| Ok(()))?;
+        Ok(world.length(&self.path(&world), self.inode))
     }
 
     fn sync(&self) -> io::Result<()> {
