@@ -13,7 +13,7 @@ use super::{
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     settled::Settled,
-    state::Shared,
+    state::{Shared, Unreadable},
     survey::{Survey, newer},
 };
 
@@ -131,9 +131,11 @@ pub(super) fn charge(
     queued
 }
 
-/// A segment of which nothing can be read this often, one time after the other, while other files
-/// can be, is damaged wholly.
-const SURVEYS_FAILED_MAX: u32 = 3;
+/// A segment of which nothing can be read is damaged wholly when it was tried so often, one time
+/// after the other, and for so long, while the disk did everything else.
+const SURVEYS_FAILED_MIN: u32 = 3;
+/// Longer than it takes to reset a device.
+const UNREADABLE_MILLIS_MIN: u64 = 60_000;
 /// So much of another file tells whether the disk can be read.
 const PROBE_BYTES: usize = 512;
 
@@ -210,10 +212,13 @@ fn survey(shared: &Shared, name: SegmentName, end: u64) -> io::Result<Survey> {
         Ok(gone) if answers || state.end_of(name).is_none() => Ok(gone),
         Ok(_) => Err(io::Error::new(io::ErrorKind::NotFound, "it is gone, and so is the rest")),
         Err(error) => {
-            let before = state.unreadable.filter(|(failed, _)| *failed == name);
-            let times = before.map_or(0, |(_, times)| times) + u32::from(answers);
-            state.unreadable = Some((name, times));
-            if times < SURVEYS_FAILED_MAX {
+            let now = shared.clock.now().monotonic_millis;
+            let before = state.unreadable.filter(|before| answers && before.name == name);
+            let before = before.unwrap_or(Unreadable { name, times: 0, since_millis: now });
+            let (times, since_millis) = (before.times + 1, before.since_millis);
+            state.unreadable = answers.then_some(Unreadable { name, times, since_millis });
+            let lasted_millis = now.saturating_sub(since_millis);
+            if times < SURVEYS_FAILED_MIN || lasted_millis < UNREADABLE_MILLIS_MIN {
                 return Err(error);
             }
             let segment = state.segment_of(name.base).filter(|(segment, _)| segment.name == name);
@@ -223,15 +228,24 @@ fn survey(shared: &Shared, name: SegmentName, end: u64) -> io::Result<Survey> {
     }
 }
 
-/// Whether anything of the stream can be read, other than one segment.
+/// Whether the disk does what is asked of it, but for one segment: a slot of the cursor, or another
+/// segment, can be read, and synced too, since what is read may come from memory.
 fn disk_answers(shared: &Shared, except: SegmentName) -> bool {
-    let segments: Vec<_> = shared.state().segments.iter().map(|segment| segment.name).collect();
+    let segments: Vec<_> = {
+        let state = shared.state();
+        if state.troubles.write.is_some() || state.troubles.cursor.is_some() {
+            return false;
+        }
+        state.segments.iter().map(|segment| segment.name).collect()
+    };
     let segments = segments.into_iter().filter(|name| *name != except).map(SegmentName::file_name);
     let mut files = cursor::SLOTS.into_iter().map(str::to_owned).chain(segments);
-    files.any(|file| {
-        let file = shared.disk.open(&shared.dir.join(file), Access::Read);
-        file.and_then(|file| file.read_at(&mut [0; PROBE_BYTES], 0)).is_ok_and(|read| read > 0)
-    })
+    let answers = |file: String| {
+        let file = shared.disk.open(&shared.dir.join(file), Access::Write)?;
+        let read = file.read_at(&mut [0; PROBE_BYTES], 0)?;
+        file.sync().map(|()| read > 0)
+    };
+    files.any(|file| answers(file).unwrap_or(false))
 }
 
 /// Records that were counted before they could be read are counted under their sources.

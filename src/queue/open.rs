@@ -212,12 +212,7 @@ fn open_stream(
     }
     // The cursor first: what it says must be on disk before anything is removed. If it cannot be
     // written, the files stay, and the stream's condition says so.
-    let mut persisted = store.persist(&shared);
-    if found.cursor_is_lost {
-        // A slot that could not be read may be newer by its number, and readable tomorrow.
-        persisted = persisted.and_then(|()| store.persist(&shared));
-    }
-    match persisted {
+    match store.persist(&shared) {
         Ok(()) => {
             for file_name in &dead {
                 store.discard(file_name);

@@ -33,6 +33,16 @@ pub(super) struct Segment {
     pub(super) data_end: u64,
 }
 
+/// A segment of which nothing can be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unreadable {
+    pub(super) name: SegmentName,
+    /// How often it was tried.
+    pub(super) times: u32,
+    /// When it was tried first.
+    pub(super) since_millis: u64,
+}
+
 /// One stream.
 pub(super) struct Shared {
     pub(super) id: StreamId,
@@ -107,9 +117,8 @@ pub(super) struct State {
     /// Changes that the cursor on disk does not know yet.
     pub(super) changes: u64,
     pub(super) troubles: Troubles,
-    /// The segment of which nothing could be read the last so many times, although other files
-    /// could.
-    pub(super) unreadable: Option<(SegmentName, u32)>,
+    /// The segment of which nothing could be read the last time, although the disk answered.
+    pub(super) unreadable: Option<Unreadable>,
     /// What spare files take on disk.
     pub(super) spare_bytes: u64,
     pub(super) trend: Trend,

@@ -70,7 +70,8 @@ impl Survey {
     /// The survey of a file of `bytes` of which nothing can be read.
     pub(super) fn unread(keys: &Keys, name: SegmentName, bytes: u64) -> Self {
         let scan = Scan { claimed_end: name.base, data_end: bytes, ..Scan::default() };
-        let (unreadable, bodies) = (Vec::from([0..bytes]), BodyReader::new(keys, name));
+        let (unreadable, bodies) =
+            (vec![Range { start: 0, end: bytes }], BodyReader::new(keys, name));
         Self { name, bytes: Bytes::new(), header: None, scan, unreadable, bodies }
     }
 

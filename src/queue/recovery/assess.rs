@@ -36,8 +36,6 @@ pub(crate) struct Assessment {
     /// The end of the sequences that files may hold which are passed over because they cannot be
     /// read.
     pub(super) passed_over_until: u64,
-    /// Whether no slot of the cursor was intact, although there were any.
-    pub(crate) cursor_is_lost: bool,
     /// Files that hold nothing that is still needed.
     pub(crate) dead: Vec<String>,
     /// Files that may become segments, and their lengths.
@@ -66,10 +64,7 @@ pub(crate) fn assess(
             work.found.cursor_generation = generation;
             work.start_from_cursor(&slots, snapshot)?;
         }
-        None => {
-            work.found.cursor_is_lost = slots.damaged;
-            rebuild::without_cursor(&mut work, slots.damaged)?;
-        }
+        None => rebuild::without_cursor(&mut work, slots.damaged)?,
     }
     let Work { mut found, .. } = work;
     found.next = found.next.max(found.passed_over_until);

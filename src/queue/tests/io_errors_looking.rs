@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -31,6 +32,7 @@ const WAYS: u64 = (FAILURES.len() * EXTENTS.len()) as u64;
 const CASES_MIN: u64 = 1_000;
 /// More often than an unreadable segment is tried before it is given up.
 const READS: usize = 5;
+const PAUSE: Duration = Duration::from_secs(31);
 
 /// Where a story begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +124,10 @@ impl Story {
     /// Reads as much as the disk allows, again where it does not, and acknowledges the first of it.
     fn acknowledge(&mut self, at_most: usize) {
         for _ in 0..READS {
-            let Ok(records) = self.queue.try_read_from(0) else { continue };
+            let Ok(records) = self.queue.try_read_from(0) else {
+                self.queue.clock.advance(PAUSE);
+                continue;
+            };
             self.recognise(&records);
             for record in records.iter().take(at_most) {
                 assert!(self.queue.acknowledge(record.sequence));
