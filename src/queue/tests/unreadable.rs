@@ -14,12 +14,12 @@ use crate::{
 /// The damaged length in the reviewer's case.
 const EIGHT_TIB: u64 = 1 << 43;
 /// As long as a segment may be unreadable before it is given up.
-const A_WHILE: Duration = Duration::from_secs(60);
+const A_WHILE: Duration = Duration::from_mins(1);
 
 fn segment_files(queue: &Harness) -> Vec<String> {
-    let names = queue.disk.paths().into_iter();
-    let names = names.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
-    names.filter(|name| name.ends_with(".seg")).collect()
+    let paths = queue.disk.paths().into_iter();
+    let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    paths.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
 }
 
 fn path_of(name: &str) -> PathBuf {
