@@ -165,6 +165,7 @@ mod stream;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod torn;
 mod trend;
 mod walk;
 mod wear;
@@ -191,5 +192,6 @@ pub use record::{NewRecord, Record, Stamp};
 pub use recovery::Recovery;
 pub use repair::{RepairError, Repaired, removable, repair};
 pub use stream::{Stream, StreamId};
+pub use torn::Torn;
 pub use trend::Rates;
 pub use wear::{DEVICE_WRITE_AMPLIFICATION, ENDURANCE_CYCLES, PAGE_BYTES, Wear, flash_life_years};

@@ -14,7 +14,7 @@ use super::{
     commit::Committer,
     disk::{CountedDisk, Disk, Lock, RealDisk},
     import, quarantine,
-    recovery::{self, Assessment},
+    recovery::{self, Assessment, CutOut},
     state::{Shared, State},
     store::Store,
     wear::Meter,
@@ -191,11 +191,12 @@ fn open_stream(
     disk.create_dir(&dir).map_err(failed)?;
     let found = recovery::assess(&*disk, &environment.keys, &dir, &options.name).map_err(failed)?;
     let Assessment { next, settled, accounts, segments, dead, spares, report, cut_out, .. } = found;
-    for (survey, gaps) in &cut_out {
-        quarantine::keep(&*disk, &dir, options.bytes_max, survey, gaps);
+    for CutOut { survey, damaged, torn } in &cut_out {
+        quarantine::keep(&*disk, &dir, options.bytes_max, survey, damaged, torn.as_ref());
     }
     let intact = report.damage.is_empty();
     recovery.damage.extend(report.damage);
+    recovery.torn.extend(report.torn);
     recovery.notes.extend(report.notes);
     let mut store = Store::new(
         Arc::clone(&disk),

@@ -9,5 +9,5 @@ mod files;
 mod rebuild;
 mod report;
 
-pub(super) use assess::{Assessment, SPARE_SUFFIX, assess};
+pub(super) use assess::{Assessment, CutOut, SPARE_SUFFIX, assess};
 pub use report::Recovery;
