@@ -62,8 +62,7 @@ impl Survey {
         let first = last.map_or(frame.sequences.start, |last| last.sequence + 1).max(known);
         let lost_at = last.map_or(frame.body.start, |last| last.range().end as u64);
         let cut_at = lost_at.saturating_sub(CHANCE_BYTES).next_multiple_of(SECTOR_BYTES);
-        let could_not_be_read =
-            |bad: &Range<u64>| bad.start < frame.body.end && lost_at < bad.end;
+        let could_not_be_read = |bad: &Range<u64>| bad.start < frame.body.end && lost_at < bad.end;
         if first >= frame.sequences.end
             || cut_at >= frame.body.end
             || self.unreadable.iter().any(could_not_be_read)

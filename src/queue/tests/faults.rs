@@ -189,7 +189,7 @@ fn a_power_cut_before_every_single_change_loses_nothing() {
     let changes = queue.disk.changes() - before;
     assert!(changes > 40);
     for cut in 0..changes {
-        for loss in [Loss::Everything, Loss::KeepPrefix, Loss::KeepSectors] {
+        for loss in Loss::ALL {
             let mut queue = Harness::new(SMALL, OnFull::Reject);
             queue.disk.cut_after(cut);
             let promised = story_until_the_cut(&mut queue);
