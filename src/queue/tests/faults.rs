@@ -258,3 +258,23 @@ fn story_until_the_cut(queue: &mut Harness) -> Vec<u64> {
     }
     promised
 }
+
+#[test]
+fn what_a_killed_gateway_wrote_and_did_not_sync_is_synced_before_it_is_handed_out() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 3, 50);
+    // The process dies between the write and the sync.
+    queue.disk.cut_after(1);
+    let records = (0..10).map(|_| queue.record("a", "unsynced")).collect();
+    assert!(queue.append(records).iter().all(Result::is_err));
+    queue.kill();
+    queue.disk.heal();
+    queue.open();
+    let there = sequences(&queue.check());
+    assert_eq!(there.len(), 13, "the write was whole");
+    queue.kill();
+    queue.disk.power_cut(Loss::Everything, &mut |_| 0);
+    queue.open();
+    assert_eq!(sequences(&queue.check()), there);
+    assert_eq!(queue.total().damaged, 0, "{}", queue.recovery);
+}

@@ -39,6 +39,8 @@ pub(super) enum Action {
     PowerCut(Loss, u64),
     /// The power fails in the middle of what follows.
     CutDuring(Loss, u64, u64, Batch),
+    /// The process dies in the middle of what follows.
+    KillDuring(u64, Batch),
     /// The process dies, and the power fails while the queue is opened again.
     CutWhileOpening(Loss, u64, u64),
 }
@@ -189,6 +191,16 @@ impl Model {
                 self.append(batch);
                 self.queue.tend();
                 self.power_cut(*loss, *seed);
+            }
+            Action::KillDuring(after, batch) => {
+                self.queue.disk.cut_after(*after);
+                self.append(batch);
+                self.queue.tend();
+                self.queue.kill();
+                self.queue.disk.heal();
+                self.queue.open();
+                self.crashed = true;
+                assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
             }
             Action::CutWhileOpening(loss, seed, after) => {
                 self.queue.kill();
@@ -347,6 +359,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (loss(), any::<u64>()).prop_map(|(loss, seed)| Action::PowerCut(loss, seed)),
         3 => (loss(), any::<u64>(), 0u64..14, batch())
             .prop_map(|(loss, seed, after, batch)| Action::CutDuring(loss, seed, after, batch)),
+        2 => (0u64..14, batch()).prop_map(|(after, batch)| Action::KillDuring(after, batch)),
         1 => (loss(), any::<u64>(), 0u64..6)
             .prop_map(|(loss, seed, after)| Action::CutWhileOpening(loss, seed, after)),
     ]

@@ -87,7 +87,8 @@ impl Story {
             0..=2 => self.quiet(),
             3..=4 => Action::Acknowledge { spare: 0, at_most: 1 + self.below(200) as usize },
             5 => Action::PowerCut(loss, seed),
-            6..=7 => Action::CutWhileOpening(loss, seed, self.below(5)),
+            6 => Action::CutWhileOpening(loss, seed, self.below(5)),
+            7 => Action::KillDuring(self.below(12), self.batch()),
             _ => Action::CutDuring(loss, seed, self.below(12), self.batch()),
         }
     }
