@@ -360,7 +360,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (loss(), any::<u64>(), 0u64..14, batch())
             .prop_map(|(loss, seed, after, batch)| Action::CutDuring(loss, seed, after, batch)),
         2 => (0u64..14, batch()).prop_map(|(after, batch)| Action::KillDuring(after, batch)),
-        1 => (loss(), any::<u64>(), 0u64..6)
+        1 => (loss(), any::<u64>(), 0u64..7)
             .prop_map(|(loss, seed, after)| Action::CutWhileOpening(loss, seed, after)),
     ]
 }

@@ -23,7 +23,7 @@ const LOSSES: u64 = Loss::ALL.len() as u64;
 /// What the whole of this file must come to.
 const CUTS_MIN: u64 = 10_000;
 /// Random stories, of so many actions each.
-const STORIES: u64 = 1_000;
+const STORIES: u64 = 1_100;
 const ACTIONS: usize = 16;
 
 /// The kind of file an operation was about, and the operation.
@@ -87,7 +87,7 @@ impl Story {
             0..=2 => self.quiet(),
             3..=4 => Action::Acknowledge { spare: 0, at_most: 1 + self.below(200) as usize },
             5 => Action::PowerCut(loss, seed),
-            6 => Action::CutWhileOpening(loss, seed, self.below(5)),
+            6 => Action::CutWhileOpening(loss, seed, self.below(7)),
             7 => Action::KillDuring(self.below(12), self.batch()),
             _ => Action::CutDuring(loss, seed, self.below(12), self.batch()),
         }
@@ -176,7 +176,7 @@ fn cut_at(policy: u64, operation: u64, loss: Loss) -> Tally {
     model.power_cut(loss, story.below(u64::MAX));
     model.check();
     note(&mut tally, &model, struck, loss);
-    let (again, after) = (story.below(u64::MAX), story.below(5));
+    let (again, after) = (story.below(u64::MAX), story.below(7));
     model.run(&Action::CutWhileOpening(loss, again, after));
     note(&mut tally, &model, model.queue.disk.struck(), loss);
     let (again, after) = (story.below(u64::MAX), story.below(8));
