@@ -68,6 +68,10 @@ impl Account {
     }
 }
 
+/// The source that was looked up last.
+#[derive(Debug, Default)]
+pub(super) struct Neighbour(Option<(Arc<str>, SourceId)>);
+
 /// The accounts of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Accounts {
@@ -102,6 +106,18 @@ impl Accounts {
     /// The number of a source whose name is shared rather than copied if it is new.
     pub(super) fn id_shared(&mut self, name: &Arc<str>) -> SourceId {
         self.find(name).unwrap_or_else(|| self.open(Arc::clone(name)))
+    }
+
+    /// The same for one of several records: neighbours often share their source.
+    pub(super) fn id_beside(&mut self, name: &Arc<str>, last: &mut Neighbour) -> SourceId {
+        match &last.0 {
+            Some((source, id)) if Arc::ptr_eq(source, name) => *id,
+            _ => {
+                let id = self.id_shared(name);
+                last.0 = Some((Arc::clone(name), id));
+                id
+            }
+        }
     }
 
     fn find(&self, name: &str) -> Option<SourceId> {

@@ -4,8 +4,10 @@
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
-    NewRecord, Stamp,
+    NewRecord, Record, Stamp,
     bodies::{BodyWriter, ENCODING_BYTES_MAX, Encoding},
     codec::{Take, put_signed, put_varint},
     record::SEQUENCE_END,
@@ -135,6 +137,21 @@ impl<'a> RecordView<'a> {
             return None;
         }
         (salt.checksum(&bytes[4..length]) == checksum).then(|| Self::decode(bytes)).flatten()
+    }
+
+    /// What it says, with the payload as a part of `bytes`, in which it was found. `source` is
+    /// shared with the record before it, if it is the same.
+    pub(super) fn to_record(self, bytes: &Bytes, source: &mut Arc<str>) -> Record {
+        if **source != *self.source {
+            *source = self.source.into();
+        }
+        Record {
+            sequence: self.sequence,
+            source: Arc::clone(source),
+            topic: self.topic.to_owned(),
+            payload: bytes.slice_ref(self.payload),
+            stamp: self.stamp,
+        }
     }
 }
 

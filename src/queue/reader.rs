@@ -2,12 +2,11 @@
 
 use std::{io, ops::Range, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
     Record, Stamp,
-    accounts::Fate,
+    accounts::{Fate, Neighbour},
     damage,
     frame::RecordView,
     retention::is_expired,
@@ -58,7 +57,13 @@ enum Place {
 }
 
 /// Reads from `from` on.
-pub(super) fn read(shared: &Shared, mut from: u64, limits: Limits) -> Result<Chunk, ReadError> {
+pub(super) fn read(shared: &Shared, from: u64, limits: Limits) -> Result<Chunk, ReadError> {
+    let read = read_some(shared, from, limits);
+    shared.state().troubles.read = read.as_ref().err().map(ToString::to_string);
+    read
+}
+
+fn read_some(shared: &Shared, mut from: u64, limits: Limits) -> Result<Chunk, ReadError> {
     let mut reader = shared.reader();
     loop {
         let (segment, end) = {
@@ -75,7 +80,8 @@ pub(super) fn read(shared: &Shared, mut from: u64, limits: Limits) -> Result<Chu
         let next = records.last().map_or(end, |record| record.sequence + 1);
         let now = shared.clock.now();
         let mut state = shared.state();
-        records.retain(|record| hand_out(&mut state, record, &now, shared.options.age_max));
+        let (age_max, mut last) = (shared.options.age_max, Neighbour::default());
+        records.retain(|record| hand_out(&mut state, record, &mut last, &now, age_max));
         let floor = state.settled.floor();
         state.handed.forget_below(floor);
         drop(state);
@@ -87,11 +93,17 @@ pub(super) fn read(shared: &Shared, mut from: u64, limits: Limits) -> Result<Chu
 }
 
 /// Whether a record is to be sent; one that is too old is settled instead.
-fn hand_out(state: &mut State, record: &Record, now: &Stamp, age_max: Duration) -> bool {
+fn hand_out(
+    state: &mut State,
+    record: &Record,
+    last: &mut Neighbour,
+    now: &Stamp,
+    age_max: Duration,
+) -> bool {
     if state.settled.contains(record.sequence) {
         return false;
     }
-    let source = state.accounts.id_shared(&record.source);
+    let source = state.accounts.id_beside(&record.source, last);
     if is_expired(&record.stamp, now, age_max) && state.settled.has_room(record.sequence) {
         state.settle(record.sequence, source, Fate::Expired);
         return false;
@@ -166,7 +178,7 @@ impl Collected {
     ) -> bool {
         while !self.is_full() {
             match walk.step(sequences, data_end) {
-                Step::Record(bytes) => self.take(&bytes),
+                Step::Record(record) => self.take(record),
                 Step::Leap(leapt) if shared.state().settled.open_count(leapt.clone()) == 0 => {
                     if leapt.end == sequences.end {
                         return true;
@@ -181,33 +193,22 @@ impl Collected {
 
     fn pick(&mut self, survey: &Survey, sequences: &Range<u64>) {
         let records = &survey.scan.records;
-        let mut decoded = Decoded::default();
+        let (mut decoded, mut source) = (Decoded::default(), Arc::from(""));
         let first = records.partition_point(|found| found.sequence < sequences.start);
         for found in records[first..].iter().take_while(|found| found.sequence < sequences.end) {
             if self.is_full() {
                 return;
             }
-            if let Some(bytes) = survey.record(found, &mut decoded) {
-                self.take(&bytes);
+            let bytes = survey.record(found, &mut decoded).unwrap_or_default();
+            if let Some(view) = RecordView::decode(&bytes) {
+                self.take(view.to_record(&bytes, &mut source));
             }
         }
     }
 
-    fn take(&mut self, bytes: &Bytes) {
-        let Some(view) = RecordView::decode(bytes) else { return };
-        // Neighbours often share their source.
-        let source = match self.records.last() {
-            Some(last) if *last.source == *view.source => Arc::clone(&last.source),
-            _ => view.source.into(),
-        };
-        self.bytes += view.topic.len() + view.payload.len();
-        self.records.push(Record {
-            sequence: view.sequence,
-            source,
-            topic: view.topic.to_owned(),
-            payload: bytes.slice_ref(view.payload),
-            stamp: view.stamp,
-        });
+    fn take(&mut self, record: Record) {
+        self.bytes += record.topic.len() + record.payload.len();
+        self.records.push(record);
     }
 }
 

@@ -2,19 +2,21 @@
 
 use std::{io, ops::Range, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::{
+    Record,
     bodies::{BodyReader, Encoding},
     disk::DiskFile,
-    frame::{FRAME_HEADER_BYTES, FrameHeader, RecordView, Salt},
+    frame::{FRAME_BODY_BYTES, FRAME_HEADER_BYTES, FrameHeader, RecordView, Salt},
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     state::Shared,
     survey::newer,
 };
 
-/// The file is read in pieces of at least this length.
-const WINDOW_BYTES: u64 = 256 * 1024;
+/// The file is read in pieces of at least this length: two of the longest plain frames, so that
+/// little is read twice.
+const WINDOW_BYTES: u64 = 2 * FRAME_BODY_BYTES as u64 + 64 * 1024;
 
 /// A place in a segment, between two records.
 #[derive(Debug)]
@@ -32,13 +34,15 @@ pub(super) struct Walk {
     body: Bytes,
     /// The sequence that comes next, if none is missing.
     expected: u64,
+    /// Neighbours often share their source.
+    source: Arc<str>,
 }
 
 /// What the next step came upon.
 #[derive(Debug)]
 pub(super) enum Step {
     /// An intact record.
-    Record(Bytes),
+    Record(Record),
     /// Nothing where these sequences should be; if any of them is not settled, the segment is
     /// damaged. If they reach to the end of the segment, this was the last step.
     Leap(Range<u64>),
@@ -65,6 +69,7 @@ impl Walk {
             frame_at,
             body: Bytes::new(),
             expected: name.base,
+            source: "".into(),
         })
     }
 
@@ -91,18 +96,17 @@ impl Walk {
                     None => return Step::Leap(self.expected..wanted.end),
                 }
             }
-            let Some((sequence, length)) = RecordView::decode(&self.body)
-                .map(|view| (view.sequence, view.bytes))
-                .filter(|(sequence, _)| *sequence == self.expected)
+            let Some(view) =
+                RecordView::decode(&self.body).filter(|view| view.sequence == self.expected)
             else {
                 return Step::Leap(self.expected..wanted.end);
             };
-            let record = self.body.split_to(length);
+            let (sequence, length) = (view.sequence, view.bytes);
             self.expected = sequence + 1;
-            if sequence >= wanted.end {
-                return Step::End;
-            }
-            if sequence >= wanted.start {
+            let record =
+                wanted.contains(&sequence).then(|| view.to_record(&self.body, &mut self.source));
+            self.body.advance(length);
+            if let Some(record) = record {
                 return Step::Record(record);
             }
         }

@@ -248,7 +248,7 @@ impl SegmentLayout {
 
 /// The sequence after the last that a cursor left on disk knows.
 fn cursor_end(disk: &SimulatedDisk) -> u64 {
-    let slots = cursor::read(disk, &root().join(STREAM));
+    let slots = cursor::read(disk, &root().join(STREAM)).unwrap();
     slots.newest.map_or(0, |(_, snapshot)| snapshot.next)
 }
 
