@@ -130,6 +130,7 @@ mod bodies;
 mod clock;
 mod codec;
 mod commit;
+mod condition;
 mod cursor;
 mod damage;
 mod disk;
@@ -171,10 +172,11 @@ mod wear;
 mod writer;
 
 pub use clock::Clock;
+pub use condition::Condition;
 pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, Entry, Lock, RealDisk, Space};
 pub use forecast::{Forecast, LimitReason};
-pub use health::{Condition, DiskHealth, Health, StreamHealth};
+pub use health::{DiskHealth, Health, StreamHealth};
 pub use import::{Import, ImportError, Imported, Origin};
 pub use inspect::{
     Folder, InspectError, OtherFile, Purpose, Records, Report, SegmentFile, Stored, StreamFiles,

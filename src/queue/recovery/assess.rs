@@ -6,12 +6,12 @@ use std::{
     path::Path,
 };
 
-use super::{files, rebuild, report::Recovery};
+use super::{files, rebuild, report::Recovery, required_keys};
 use crate::{
     accounts::{Accounts, Fate, UNKNOWN},
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
-    disk::Disk,
+    disk::{Disk, is_no_damage},
     keys::Keys,
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
@@ -51,7 +51,7 @@ pub(crate) fn assess(
 ) -> io::Result<Assessment> {
     let mut work = Work { disk, keys, dir, stream, found: Assessment::default() };
     files::take(&mut work, disk.list(dir)?);
-    let slots = cursor::read(disk, dir);
+    let slots = cursor::read(disk, dir)?;
     match slots.newest.clone() {
         Some((generation, snapshot)) => {
             work.found.cursor_generation = generation;
@@ -92,6 +92,7 @@ impl Work<'_> {
         match read {
             Ok(header) => Ok(Some(header)),
             Err(HeaderError::Newer(version)) => Err(newer(version)),
+            Err(HeaderError::Io(error)) if is_no_damage(&error) => Err(error),
             Err(HeaderError::Damaged | HeaderError::Io(_)) => {
                 self.note(&format!("the header of {} is damaged", name.file_name()));
                 Ok(None)
@@ -103,7 +104,7 @@ impl Work<'_> {
     pub(super) fn survey(&mut self, name: SegmentName, limit: u64) -> io::Result<Option<Survey>> {
         match Survey::of(self.disk, self.keys, self.dir, name, limit) {
             Ok(survey) => Ok(Some(survey)),
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(error),
+            Err(error) if is_no_damage(&error) => Err(error),
             Err(error) => {
                 self.note(&format!("{} cannot be read: {error}", name.file_name()));
                 Ok(None)
@@ -118,6 +119,7 @@ impl Work<'_> {
             self.note("one of the two cursor slots is damaged; some records may be sent twice");
         }
         self.drop_settled_segments();
+        required_keys::require(self)?;
         let last = self.found.segments.back().map(|last| last.name);
         let mut known_until = next;
         if let Some(last) = last.filter(|last| next < last.base) {

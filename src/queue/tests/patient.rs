@@ -189,7 +189,7 @@ impl Patient {
 
     /// The sequence after the last that anything left on disk speaks of.
     fn known_end(&self, damaged: &SimulatedDisk) -> u64 {
-        let slots = cursor::read(damaged, &root().join(STREAM));
+        let slots = cursor::read(damaged, &root().join(STREAM)).unwrap();
         let cursor = slots.newest.map_or(0, |(_, snapshot)| snapshot.next);
         let segments = self.segments.iter().map(|segment| {
             let now = damaged.content(&segment.path);
