@@ -260,26 +260,6 @@ fn story_until_the_cut(queue: &mut Harness) -> Vec<u64> {
 }
 
 #[test]
-fn what_a_killed_gateway_wrote_and_did_not_sync_is_synced_before_it_is_handed_out() {
-    let mut queue = Harness::new(SMALL, OnFull::Reject);
-    queue.fill("a", 3, 50);
-    // The process dies between the write and the sync.
-    queue.disk.cut_after(1);
-    let records = (0..10).map(|_| queue.record("a", "unsynced")).collect();
-    assert!(queue.append(records).iter().all(Result::is_err));
-    queue.kill();
-    queue.disk.heal();
-    queue.open();
-    let there = sequences(&queue.check());
-    assert_eq!(there.len(), 13, "the write was whole");
-    queue.kill();
-    queue.disk.power_cut(Loss::Everything, &mut |_| 0);
-    queue.open();
-    assert_eq!(sequences(&queue.check()), there);
-    assert_eq!(queue.total().damaged, 0, "{}", queue.recovery);
-}
-
-#[test]
 fn a_stream_that_cannot_be_written_says_so_until_a_write_succeeds() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
     queue.fill("a", 5, 100);
@@ -310,4 +290,24 @@ fn what_this_process_may_not_read_is_no_damage_and_no_health_either() {
         assert_eq!(queue.check().len(), 5);
         assert_eq!(queue.condition(), Condition::Healthy);
     }
+}
+
+#[test]
+fn what_a_killed_gateway_wrote_and_did_not_sync_is_synced_before_it_is_handed_out() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 3, 50);
+    // The process dies between the write and the sync.
+    queue.disk.cut_after(1);
+    let records = (0..10).map(|_| queue.record("a", "unsynced")).collect();
+    assert!(queue.append(records).iter().all(Result::is_err));
+    queue.kill();
+    queue.disk.heal();
+    queue.open();
+    let there = sequences(&queue.check());
+    assert_eq!(there.len(), 13, "the write was whole");
+    queue.kill();
+    queue.disk.power_cut(Loss::Everything, &mut |_| 0);
+    queue.open();
+    assert_eq!(sequences(&queue.check()), there);
+    assert_eq!(queue.total().damaged, 0, "{}", queue.recovery);
 }
