@@ -148,9 +148,9 @@ pub(super) fn instead_of(table: &str, unknown: &str) -> String {
         _ => format!("[{table}] takes"),
     };
     let list = format!("{takes} {}", known.join(", "));
-    let mut elsewhere = tables.iter().filter(|(_, keys)| keys.contains(&unknown));
-    match elsewhere.next() {
-        Some((other, _)) if !other.is_empty() => format!("it is a key of [{other}]; {list}"),
+    let elsewhere = tables.iter().filter(|(at, keys)| !at.contains('.') && keys.contains(&unknown));
+    match elsewhere.map(|(other, _)| *other).collect::<Vec<_>>()[..] {
+        [other] if !other.is_empty() => format!("it is a key of [{other}]; {list}"),
         _ => format!("remove it; {list}"),
     }
 }
@@ -192,6 +192,8 @@ mod tests {
             instead_of("queue", "bytes_max"),
             "it is a key of [stream]; [queue] takes key_file, commit_interval"
         );
+        // There are many of this name.
+        assert!(instead_of("queue", "name").starts_with("remove it; "));
         assert!(instead_of("", "zzz").starts_with("remove it; the sections are gateway, log, "));
     }
 }
