@@ -121,8 +121,12 @@ pub(super) fn expect_room_for_a_queue(place: &Place) -> Result<(), Stopped> {
 /// Says what is left to do where root made files in the folder of a service's user, who could not
 /// write to them.
 pub(super) fn mention_the_owner(dir: &Path) {
-    let owner = dir.ancestors().skip(1).find_map(|above| fs::metadata(above).ok());
-    let Some(owner) = owner.filter(|owner| geteuid().is_root() && owner.uid() != 0) else { return };
+    // The folder itself may have been made just now.
+    let mut owners = dir.ancestors().take(2).filter_map(|dir| fs::metadata(dir).ok());
+    let Some(owner) = owners.find(|owner| owner.uid() != 0) else { return };
+    if !geteuid().is_root() {
+        return;
+    }
     tell(format_args!(
         "what was written belongs to root; before the gateway starts: chown -R {}:{} {}",
         owner.uid(),

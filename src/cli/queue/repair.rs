@@ -32,7 +32,9 @@ pub(super) fn repair(args: &RepairArgs) -> Result<Exit, Stopped> {
     let environment =
         Environment { keys: place.keys, ..Environment::new(Arc::new(SystemClock::new())) };
     let done = queue::repair(&place.dir, place.streams.unwrap_or_default(), &environment)?;
-    folder::mention_the_owner(&place.dir);
+    if !done.was_sound() {
+        folder::mention_the_owner(&place.dir);
+    }
     print(&text(&done)).map_err(Stopped::output)?;
     Ok(if done.remaining.is_clean() { Exit::Success } else { Exit::PromiseBroken })
 }
