@@ -33,6 +33,11 @@ impl Encoding {
         (self.compression.number() | cipher << 4, tag)
     }
 
+    /// The key that is needed to decode it, if one is.
+    pub(super) fn key(self) -> Option<KeyTag> {
+        self.seal.map(|(_, tag)| tag)
+    }
+
     /// What the fields say; `None` where this version does not know it.
     pub(super) fn of_fields(flags: u16, tag: u16) -> Option<Self> {
         let compression = Compression::of_number(flags & 0xf)?;

@@ -9,7 +9,7 @@ use std::{
 use super::{
     accounts::Accounts,
     codec::Take,
-    disk::{Access, Disk, DiskFile, read_whole},
+    disk::{Access, Disk, DiskFile, is_no_damage, read_whole},
     record::SEQUENCE_END,
     settled::Settled,
 };
@@ -56,38 +56,52 @@ impl Snapshot {
 pub(super) struct Slots {
     /// The newest intact snapshot and its generation.
     pub(super) newest: Option<(u64, Snapshot)>,
-    /// A slot that holds something, but nothing intact: the newest snapshot may have been there.
+    /// Of the other slot nothing is left that is intact: the newest snapshot may have been there.
     pub(super) damaged: bool,
 }
 
-pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Slots {
+/// The slots are written in turn, so from this generation on both hold something.
+const BOTH_WRITTEN: u64 = 2;
+
+pub(super) fn read(disk: &dyn Disk, dir: &Path) -> io::Result<Slots> {
     let mut slots = Slots::default();
+    let mut empty = false;
     for name in SLOTS {
-        match read_slot(disk, &dir.join(name)) {
-            Ok(Some((generation, snapshot))) => {
+        match read_slot(disk, &dir.join(name))? {
+            Slot::Intact(generation, snapshot) => {
                 if slots.newest.as_ref().is_none_or(|(newest, _)| generation > *newest) {
                     slots.newest = Some((generation, snapshot));
                 }
             }
-            Ok(None) => {}
-            Err(Damaged) => slots.damaged = true,
+            Slot::Empty => empty = true,
+            Slot::Damaged => slots.damaged = true,
         }
     }
-    slots
+    let written = slots.newest.as_ref().map_or(0, |(generation, _)| *generation);
+    slots.damaged |= empty && written >= BOTH_WRITTEN;
+    Ok(slots)
 }
 
-struct Damaged;
+enum Slot {
+    /// Its generation and what it says.
+    Intact(u64, Snapshot),
+    /// There is no file, or only zeros in it.
+    Empty,
+    Damaged,
+}
 
-fn read_slot(disk: &dyn Disk, path: &Path) -> Result<Option<(u64, Snapshot)>, Damaged> {
-    let bytes = match disk.open(path, Access::Read) {
-        Ok(file) => read_whole(&*file, SLOT_BYTES_MAX).map_err(|_| Damaged)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(_) => return Err(Damaged),
-    };
-    if bytes.iter().all(|byte| *byte == 0) {
-        return Ok(None);
-    }
-    decode_slot(&bytes).map(Some).ok_or(Damaged)
+fn read_slot(disk: &dyn Disk, path: &Path) -> io::Result<Slot> {
+    let read = disk.open(path, Access::Read).and_then(|file| read_whole(&*file, SLOT_BYTES_MAX));
+    Ok(match read {
+        Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => Slot::Empty,
+        Ok(bytes) => decode_slot(&bytes)
+            .map_or(Slot::Damaged, |(generation, snapshot)| Slot::Intact(generation, snapshot)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Slot::Empty,
+        Err(error) if is_no_damage(&error) => {
+            return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+        }
+        Err(_) => Slot::Damaged,
+    })
 }
 
 fn decode_slot(bytes: &[u8]) -> Option<(u64, Snapshot)> {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{
-    Counts, Stamp,
+    Condition, Counts, Stamp,
     clock::age_millis,
     disk::Space,
     forecast::{Forecast, Situation, disk_full_in, forecast},
@@ -14,38 +14,6 @@ use super::{
     trend::Rates,
     wear::{Wear, flash_life_years},
 };
-
-/// What a stream is able to do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case", tag = "state", content = "detail")]
-pub enum Condition {
-    /// Everything.
-    #[default]
-    Healthy,
-    /// Its limit or the disk's is reached; the stream's `on_full` applies. Draining goes on, and
-    /// appends resume by themselves.
-    Full,
-    /// The last write failed; nothing is acknowledged until one succeeds.
-    WriteFailing(String),
-    /// The cursor could not be written; records may be sent twice after a crash, and no space is
-    /// given back until it can.
-    CursorFailing(String),
-}
-
-impl Condition {
-    /// Every name that a condition can have.
-    pub const NAMES: [&str; 4] = ["healthy", "full", "write_failing", "cursor_failing"];
-
-    /// The name, as JSON and the metrics write it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Full => "full",
-            Self::WriteFailing(_) => "write_failing",
-            Self::CursorFailing(_) => "cursor_failing",
-        }
-    }
-}
 
 /// One stream's health.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -98,11 +66,10 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether every stream can take in and settle records.
+    /// Whether every stream can take in, hand out and settle records, or is merely full.
     pub fn is_healthy(&self) -> bool {
-        self.streams.iter().all(|stream| {
-            !matches!(stream.condition, Condition::WriteFailing(_) | Condition::CursorFailing(_))
-        })
+        let works = |condition| matches!(condition, &Condition::Healthy | &Condition::Full);
+        self.streams.iter().all(|stream| works(&stream.condition))
     }
 }
 
@@ -166,7 +133,7 @@ fn examine_one(shared: &Shared) -> Examined {
     let oldest_age_millis = oldest(shared).and_then(|oldest| age_millis(&oldest, &now));
     let mut state = shared.state();
     let sample = state.sample(&now, &shared.meter);
-    let condition = state.condition.clone();
+    let condition = state.troubles.condition();
     state.trend.observe(sample, &condition);
     let health = StreamHealth {
         stream: shared.options.name.clone(),

@@ -73,7 +73,8 @@ impl KeysError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                "give the file to the group of the service: `chown root:holdfast` and `chmod 640`"
+                "run this as a user who may read it; the service may with `chown root:holdfast` and \
+                 `chmod 640`"
             }
             // The group stays as it is: it is how a service reads what root owns.
             Self::Exposed { file, .. } => return format!("run `chmod o= {}`", file.display()),

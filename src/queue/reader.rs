@@ -57,7 +57,13 @@ enum Place {
 }
 
 /// Reads from `from` on.
-pub(super) fn read(shared: &Shared, mut from: u64, limits: Limits) -> Result<Chunk, ReadError> {
+pub(super) fn read(shared: &Shared, from: u64, limits: Limits) -> Result<Chunk, ReadError> {
+    let read = read_some(shared, from, limits);
+    shared.state().troubles.read = read.as_ref().err().map(ToString::to_string);
+    read
+}
+
+fn read_some(shared: &Shared, mut from: u64, limits: Limits) -> Result<Chunk, ReadError> {
     let mut reader = shared.reader();
     loop {
         let (segment, end) = {

@@ -192,7 +192,13 @@ pub(super) fn open(
     dir: &Path,
     name: SegmentName,
 ) -> io::Result<std::sync::Arc<dyn DiskFile>> {
-    disk.open(&dir.join(name.file_name()), Access::Read)
+    let file_name = name.file_name();
+    disk.open(&dir.join(&file_name), Access::Read).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            io::Error::new(error.kind(), format!("{file_name}: {error}"))
+        }
+        _ => error,
+    })
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use super::{
     Environment, Keys, Stamp, StreamId, StreamLedger, StreamOptions,
     accounts::{Accounts, Fate, SourceId},
     clock::Clock,
+    condition::Troubles,
     disk::Disk,
     handed::HandedOut,
-    health::Condition,
     reader::Reader,
     segment::SegmentName,
     settled::Settled,
@@ -85,7 +85,7 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.state();
         let sample = state.sample(&now, &self.meter);
-        let condition = state.condition.clone();
+        let condition = state.troubles.condition();
         state.trend.observe(sample, &condition);
     }
 
@@ -106,7 +106,7 @@ pub(super) struct State {
     pub(super) handed: HandedOut,
     /// Changes that the cursor on disk does not know yet.
     pub(super) changes: u64,
-    pub(super) condition: Condition,
+    pub(super) troubles: Troubles,
     /// What spare files take on disk.
     pub(super) spare_bytes: u64,
     pub(super) trend: Trend,
@@ -123,14 +123,6 @@ impl State {
         self.accounts.settle(source, fate, 1);
         self.changes += 1;
         true
-    }
-
-    /// Says that there is no room, unless the cursor fails, which is worse and stays said until
-    /// it can be written.
-    pub(super) fn mark_full(&mut self) {
-        if !matches!(self.condition, Condition::CursorFailing(_)) {
-            self.condition = Condition::Full;
-        }
     }
 
     /// The segment that holds a sequence, and the sequence at which it ends.

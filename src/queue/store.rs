@@ -11,7 +11,6 @@ use super::{
     accounts::Fate,
     cursor::{CursorFile, Snapshot},
     disk::{Access, Disk, DiskFile, is_full},
-    health::Condition,
     recovery::SPARE_SUFFIX,
     retention,
     segment::{GENERATION_END, SegmentName},
@@ -244,9 +243,7 @@ impl Store {
         self.disk.sync_dir(&self.dir)?;
         let mut state = shared.state();
         state.spare_bytes = self.spare_bytes();
-        if state.condition == Condition::Full {
-            state.condition = Condition::Healthy;
-        }
+        state.troubles.full = false;
         Ok(!released.is_empty())
     }
 
@@ -335,13 +332,11 @@ impl Store {
             Ok(()) => {
                 state.changes -= changes;
                 self.floor_persisted = floor;
-                if matches!(state.condition, Condition::CursorFailing(_)) {
-                    state.condition = Condition::Healthy;
-                }
+                state.troubles.cursor = None;
                 Ok(())
             }
             Err(error) => {
-                state.condition = Condition::CursorFailing(error.to_string());
+                state.troubles.cursor = Some(error.to_string());
                 Err(error)
             }
         }
@@ -352,7 +347,7 @@ impl Store {
         let due = {
             let state = shared.state();
             // A cursor that failed is tried again even if nothing new is to be said.
-            state.changes > 0 || matches!(state.condition, Condition::CursorFailing(_))
+            state.changes > 0 || state.troubles.cursor.is_some()
         };
         if due {
             self.persist(shared)?;

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem, time::Duration};
 
 use serde::Serialize;
 
-use super::health::Condition;
+use super::Condition;
 
 /// A sample is kept this often …
 const SAMPLE_INTERVAL: Duration = Duration::from_mins(1);

@@ -10,7 +10,6 @@ use super::{
     bodies::BodyWriter,
     disk::{DiskFile, is_full},
     frame::{FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max, framed_bytes_max},
-    health::Condition,
     record::SEQUENCE_END,
     segment::{FORMAT_VERSION, FORMAT_VERSION_PLAIN, SegmentHeader, SegmentName},
     state::{Segment, Shared},
@@ -107,7 +106,7 @@ impl Writer {
                 }
                 Ok(_) => outcomes.extend(self.turn_away(sources)),
                 Err(error) => {
-                    self.shared.state().condition = Condition::WriteFailing(error.to_string());
+                    self.shared.state().troubles.write = Some(error.to_string());
                     outcomes.resize(done + records.len(), Err(AppendError::StorageFailed));
                 }
             }
@@ -314,11 +313,10 @@ impl Writer {
                     last.data_end = active.tail;
                 }
             }
-            if attempt.full {
-                state.mark_full();
-            } else if matches!(state.condition, Condition::Full | Condition::WriteFailing(_)) {
-                state.condition = Condition::Healthy;
+            if attempt.written > 0 {
+                state.troubles.write = None;
             }
+            state.troubles.full = attempt.full;
         }
         self.shared.durable.send_if_modified(|durable| {
             let grown = *durable != next;
@@ -340,7 +338,7 @@ impl Writer {
 
     /// What happens to records for which there is no room.
     fn turn_away(&mut self, sources: &[SourceId]) -> Vec<Outcome> {
-        self.shared.state().mark_full();
+        self.shared.state().troubles.full = true;
         if self.shared.options.on_full != OnFull::DropNewest {
             return vec![Err(AppendError::StreamFull); sources.len()];
         }

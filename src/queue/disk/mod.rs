@@ -94,6 +94,17 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// What the operating system calls too many open files, of the process and of the machine.
+const TOO_MANY_OPEN: [i32; 2] = [24, 23];
+
+/// Whether an error is about this process and not about the disk: nothing follows from it about
+/// what a file holds, least of all that it is damaged.
+pub(super) fn is_no_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{OutOfMemory, PermissionDenied, Unsupported};
+    matches!(error.kind(), OutOfMemory | PermissionDenied | Unsupported)
+        || error.raw_os_error().is_some_and(|code| TOO_MANY_OPEN.contains(&code))
+}
+
 /// Reads a whole file, or as much of it as `bytes_max`.
 pub(super) fn read_whole(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
     let length = file.bytes()?.min(bytes_max);

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::{
     Keys,
     bodies::KeyMissing,
-    disk::{Disk, RealDisk},
+    disk::{Disk, RealDisk, is_no_damage},
     open::stream_folders,
     recovery::{Assessment, assess},
     segment::{self, SegmentName},
@@ -196,7 +196,7 @@ impl Folder {
         let dir = self.dir.join(stream);
         let survey = match Survey::of(&*self.disk, &self.keys, &dir, part.name, part.end) {
             Ok(survey) => survey,
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Err(error),
+            Err(error) if is_no_damage(&error) => return Err(error),
             Err(error) => return Ok(Sight::Unreadable(error)),
         };
         // After the reading, in which the file may have been given a new life.

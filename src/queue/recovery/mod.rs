@@ -8,6 +8,7 @@ mod assess;
 mod files;
 mod rebuild;
 mod report;
+mod required_keys;
 
-pub(super) use assess::{Assessment, SPARE_SUFFIX, assess};
+pub(super) use assess::{Assessment, CutOut, SPARE_SUFFIX, assess};
 pub use report::Recovery;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::harness::{Harness, SMALL, sequences};
+use super::harness::{Harness, SMALL, STREAM, root, sequences};
 use crate::{OnFull, disk::Disk as _};
 
 #[test]
@@ -166,6 +166,34 @@ fn a_damaged_record_is_not_called_delivered_where_the_cursor_is_lost() {
     assert_eq!(queue.total().damaged, 1);
     assert_eq!(queue.total().delivered, 0);
     queue.check();
+}
+
+#[test]
+fn a_slot_of_the_cursor_that_is_gone_or_zeros_is_told() {
+    for gone in [false, true] {
+        for slot in ["cursor.0", "cursor.1"] {
+            let mut queue = Harness::new(SMALL, OnFull::Reject);
+            queue.fill("a", 10, 100);
+            queue.tend();
+            for record in queue.read_all() {
+                queue.acknowledge(record.sequence);
+            }
+            queue.tend();
+            queue.close();
+            assert!(queue.folder().verify().unwrap().is_clean());
+            let path = root().join(STREAM).join(slot);
+            if gone {
+                queue.disk.remove(&path).unwrap();
+            } else {
+                queue.disk.set_content(&path, &[0; 100]);
+            }
+            let report = queue.folder().verify().unwrap();
+            assert!(report.notes[0].contains("cursor slots"), "{slot}: {report:?}");
+            queue.open();
+            assert!(!queue.recovery.is_clean(), "{slot}");
+            queue.check();
+        }
+    }
 }
 
 /// The cursor of a queue that was killed early says nothing of the records that are gone.

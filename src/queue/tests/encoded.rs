@@ -135,6 +135,23 @@ fn without_the_right_key_nothing_is_opened_and_nothing_is_touched() {
     assert_eq!(queue.check().len(), 96);
 }
 
+#[test]
+fn a_key_that_only_older_segments_need_is_missed_before_anything_is_touched() {
+    let both = format!("{OTHER_KEY}\n{KEY}\n");
+    let mut queue = filled(Coding { compression: Compression::None, encrypted: true });
+    queue.kill();
+    queue.keys = Keys::parse(&both).unwrap();
+    queue.open();
+    queue.fill("tank", 5, 50);
+    queue.close();
+    let before = contents(&queue.disk);
+    let error = open_error(&queue.disk, Keys::parse(OTHER_KEY).unwrap());
+    assert!(matches!(error, OpenError::KeyMissing { .. }), "{error}");
+    assert_eq!(contents(&queue.disk), before);
+    queue.open();
+    assert_eq!(queue.check().len(), 101);
+}
+
 fn contents(disk: &SimulatedDisk) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let paths = disk.paths().into_iter().filter(|path| !path.ends_with("lock"));
     paths.map(|path| (path.clone(), disk.content(&path))).collect()

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use super::harness::{Harness, SMALL, sequences};
+use super::harness::{Harness, SMALL, STREAM, sequences};
 use crate::{
     AppendError, Condition, OnFull,
     disk::simulated::{Loss, Op},
@@ -189,7 +189,7 @@ fn a_power_cut_before_every_single_change_loses_nothing() {
     let changes = queue.disk.changes() - before;
     assert!(changes > 40);
     for cut in 0..changes {
-        for loss in [Loss::Everything, Loss::KeepPrefix, Loss::KeepSectors] {
+        for loss in Loss::ALL {
             let mut queue = Harness::new(SMALL, OnFull::Reject);
             queue.disk.cut_after(cut);
             let promised = story_until_the_cut(&mut queue);
@@ -257,4 +257,57 @@ fn story_until_the_cut(queue: &mut Harness) -> Vec<u64> {
         queue.tend();
     }
     promised
+}
+
+#[test]
+fn a_stream_that_cannot_be_written_says_so_until_a_write_succeeds() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 5, 100);
+    queue.disk.fail(Op::Write, ".s", ErrorKind::Other, u64::MAX);
+    assert_eq!(queue.append(vec![queue.record("a", "x")]), [Err(AppendError::StorageFailed)]);
+    queue.acknowledge(0);
+    // The cursor can be written, which tells nothing of the segments.
+    queue.tend();
+    assert!(matches!(queue.condition(), Condition::WriteFailing(_)));
+    queue.disk.heal();
+    queue.fill("a", 1, 10);
+    assert_eq!(queue.condition(), Condition::Healthy);
+}
+
+#[test]
+fn what_this_process_may_not_read_is_no_damage_and_no_health_either() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 5, 100);
+    for kind in [ErrorKind::PermissionDenied, ErrorKind::OutOfMemory] {
+        queue.disk.fail(Op::Read, ".seg", kind, u64::MAX);
+        assert!(queue.try_read_from(0).is_err());
+        assert!(matches!(queue.condition(), Condition::ReadFailing(_)));
+        assert!(!queue.health().is_healthy());
+        let folder = queue.folder();
+        assert!(folder.verify().is_err() && folder.overview().is_err());
+        assert!(folder.records(STREAM, 0).is_err(), "else an export would leave them out");
+        queue.disk.heal();
+        assert_eq!(queue.check().len(), 5);
+        assert_eq!(queue.condition(), Condition::Healthy);
+    }
+}
+
+#[test]
+fn what_a_killed_gateway_wrote_and_did_not_sync_is_synced_before_it_is_handed_out() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 3, 50);
+    // The process dies between the write and the sync.
+    queue.disk.cut_after(1);
+    let records = (0..10).map(|_| queue.record("a", "unsynced")).collect();
+    assert!(queue.append(records).iter().all(Result::is_err));
+    queue.kill();
+    queue.disk.heal();
+    queue.open();
+    let there = sequences(&queue.check());
+    assert_eq!(there.len(), 13, "the write was whole");
+    queue.kill();
+    queue.disk.power_cut(Loss::Everything, &mut |_| 0);
+    queue.open();
+    assert_eq!(sequences(&queue.check()), there);
+    assert_eq!(queue.total().damaged, 0, "{}", queue.recovery);
 }

@@ -247,7 +247,7 @@ impl Harness {
     }
 
     pub(super) fn condition(&self) -> Condition {
-        self.shared().state().condition.clone()
+        self.shared().state().troubles.condition()
     }
 
     /// The ledger balances, in memory and on disk, and what it calls queued can be read.

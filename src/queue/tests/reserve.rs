@@ -72,7 +72,7 @@ impl Two {
     }
 
     fn condition(&self, stream: usize) -> Condition {
-        self.opened.streams[stream].state().condition.clone()
+        self.opened.streams[stream].state().troubles.condition()
     }
 
     /// Reads and acknowledges everything; how much that was.
