@@ -26,6 +26,10 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Queued records that are intact.
     pub intact: u64,
+    /// Whether a repair leaves some of it as it is: a damaged header of a segment that is still
+    /// needed, or a segment that cannot be read at this time.
+    #[serde(skip)]
+    pub irreparable: bool,
 }
 
 impl Report {
@@ -49,6 +53,7 @@ impl Report {
             })
         });
         self.notes.retain(|note| earlier.notes.contains(note));
+        self.irreparable &= earlier.irreparable;
     }
 }
 
@@ -66,6 +71,7 @@ impl Folder {
             all.torn.extend(one.torn);
             all.notes.extend(one.notes);
             all.intact += one.intact;
+            all.irreparable |= one.irreparable;
         }
         Ok(all)
     }
@@ -97,7 +103,12 @@ impl Folder {
                 report.notes.push(text);
             }
         };
-        for part in parts(&found) {
+        let parts = parts(&found);
+        let last = parts.last().map(|part| part.name);
+        // A segment is given back when no intact record waits in it nor before it; the last stays.
+        let mut stays = false;
+        for part in parts {
+            stays |= Some(part.name) == last;
             let gaps = match self.look_at(stream, part)? {
                 Sight::Gone => continue,
                 Sight::Unreadable(error) => {
@@ -105,16 +116,21 @@ impl Folder {
                         "stream {stream}: {} cannot be read: {error}",
                         part.name.file_name()
                     ));
+                    stays = true;
+                    report.irreparable = true;
                     vec![Gap { sequences: part.name.base..part.end, bytes: 0..part.file_bytes }]
                 }
                 Sight::Seen(survey) => {
+                    let records = survey.scan.records.iter();
+                    let queued = records.filter(|record| !found.settled.contains(record.sequence));
+                    let intact = queued.count() as u64;
+                    report.intact += intact;
+                    stays |= intact > 0;
                     if survey.header.is_none() {
+                        report.irreparable |= stays;
                         let file = part.name.file_name();
                         note(format!("stream {stream}: the header of {file} is damaged"));
                     }
-                    let records = survey.scan.records.iter();
-                    let queued = records.filter(|record| !found.settled.contains(record.sequence));
-                    report.intact += queued.count() as u64;
                     survey.scan.gaps(part.name.base, part.end)
                 }
             };
