@@ -1,6 +1,11 @@
 //! `holdfast check`
 
-use super::{ConfigArgs, Exit};
+use std::path::PathBuf;
+
+use super::{
+    ConfigArgs, Exit,
+    terminal::{printed, tell},
+};
 use crate::config::{self, Problems};
 
 pub(super) fn check(args: &ConfigArgs) -> Exit {
@@ -10,14 +15,13 @@ pub(super) fn check(args: &ConfigArgs) -> Exit {
             let mut problems = config::check(&loaded.config);
             problems.extend(config::check_files(&loaded.config));
             if problems.is_empty() {
-                for file in &loaded.files {
-                    println!("{}: ok", file.display());
-                }
-                return Exit::Success;
+                let line = |file: &PathBuf| format!("{}: ok\n", file.display());
+                let lines: String = loaded.files.iter().map(line).collect();
+                return printed("check", &lines, Exit::Success);
             }
             Problems(problems).located(&args.config.display().to_string())
         }
     };
-    eprintln!("{problems}");
+    tell(problems);
     Exit::Config
 }

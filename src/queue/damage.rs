@@ -266,5 +266,5 @@ fn report(shared: &Shared, survey: &Survey, gaps: &[Gap]) {
     for damage in named(&shared.options.name, survey.name, gaps) {
         tracing::error!("{damage}");
     }
-    quarantine::keep(&*shared.disk, &shared.dir, shared.options.bytes_max, survey, gaps);
+    quarantine::keep(&*shared.disk, &shared.dir, shared.options.bytes_max, survey, gaps, None);
 }

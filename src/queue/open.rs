@@ -14,7 +14,8 @@ use super::{
     commit::Committer,
     disk::{CountedDisk, Disk, Lock, RealDisk},
     import, quarantine,
-    recovery::{self, Assessment},
+    recovery::{self, Assessment, CutOut},
+    segment,
     state::{Shared, State},
     store::Store,
     wear::Meter,
@@ -191,11 +192,12 @@ fn open_stream(
     disk.create_dir(&dir).map_err(failed)?;
     let found = recovery::assess(&*disk, &environment.keys, &dir, &options.name).map_err(failed)?;
     let Assessment { next, settled, accounts, segments, dead, spares, report, cut_out, .. } = found;
-    for (survey, gaps) in &cut_out {
-        quarantine::keep(&*disk, &dir, options.bytes_max, survey, gaps);
+    for CutOut { survey, damaged, torn } in &cut_out {
+        quarantine::keep(&*disk, &dir, options.bytes_max, survey, damaged, torn.as_ref());
     }
     let may_be_trimmed = found.last_is_read && report.damage.is_empty();
     recovery.damage.extend(report.damage);
+    recovery.torn.extend(report.torn);
     recovery.notes.extend(report.notes);
     let mut store = Store::new(
         Arc::clone(&disk),
@@ -209,6 +211,12 @@ fn open_stream(
     let shared = Shared::new(id, options, dir.clone(), metered, meter, state);
     if let Err(error) = store.reserve() {
         recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
+    }
+    if let Err(error) = sync_last(&shared) {
+        recovery.notes.push(format!(
+            "{}: the last segment cannot be synced: {error}; a power cut may take some of it",
+            dir.display()
+        ));
     }
     // The cursor first: what it says must be on disk before anything is removed. If it cannot be
     // written, the files stay, and the stream's condition says so.
@@ -235,4 +243,13 @@ fn open_stream(
     shared.observe();
     let shared = Arc::new(shared);
     Ok((Arc::clone(&shared), Writer::new(shared, store)))
+}
+
+/// What a gateway that was killed had written and not synced can be read; before it is handed
+/// out, it must be safe from a power cut. All segments before the last were synced when it was
+/// begun.
+fn sync_last(shared: &Shared) -> io::Result<()> {
+    let last = shared.state().segments.back().map(|last| last.name);
+    let Some(last) = last else { return Ok(()) };
+    segment::open(&*shared.disk, &shared.dir, last)?.sync()
 }

@@ -7,6 +7,7 @@
 use std::{fmt, io, path::Path};
 
 use super::{
+    Torn,
     damage::named,
     disk::{Disk, Entry},
     scan::Gap,
@@ -62,26 +63,30 @@ impl fmt::Display for Why {
     }
 }
 
-/// Keeps the bytes of `gaps`. It is a help for the curious, not part of any promise: a failure
-/// is logged and nothing else.
+/// Keeps the bytes of what is missing. It is a help for the curious, not part of any promise: a
+/// failure is logged and nothing else.
 pub(super) fn keep(
     disk: &dyn Disk,
     stream_dir: &Path,
     stream_bytes_max: u64,
     survey: &Survey,
-    gaps: &[Gap],
+    damaged: &[Gap],
+    torn: Option<&Gap>,
 ) {
-    if gaps.is_empty() {
+    if damaged.is_empty() && torn.is_none() {
         return;
     }
     let bytes_max = BYTES_MAX.min(stream_bytes_max / SHARE_OF_LIMIT);
     let dir = stream_dir.join(FOLDER);
     let stream = stream_dir.file_name().unwrap_or_default().to_string_lossy();
-    let damage = named(&stream, survey.name, gaps);
-    for (gap, damage) in gaps.iter().zip(damage) {
-        let piece = piece(survey, gap);
-        let why = format!("{damage}: {}\n", Why::of(survey, gap, piece));
-        if let Err(error) = keep_one(disk, &dir, bytes_max, &stem(survey.name, gap), piece, &why) {
+    let damage = damaged.iter().zip(named(&stream, survey.name, damaged)).map(|(gap, damage)| {
+        let why = Why::of(survey, gap, piece(survey, gap));
+        (gap, format!("{damage}: {why}\n"))
+    });
+    let torn = torn.map(|gap| (gap, format!("{}\n", Torn::of(&stream, survey.name, gap))));
+    for (gap, why) in damage.chain(torn) {
+        let (stem, piece) = (stem(survey.name, gap), piece(survey, gap));
+        if let Err(error) = keep_one(disk, &dir, bytes_max, &stem, piece, &why) {
             tracing::warn!("damaged bytes could not be kept in {}: {error}", dir.display());
             return;
         }

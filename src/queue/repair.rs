@@ -70,6 +70,10 @@ pub fn repair(
     drop(lock(&*environment.disk, dir)?);
     let found = folder.verify()?;
     let (before, files_before) = (folder.ledger()?, inventory(&folder)?);
+    if found.is_clean() && removable(&folder)?.is_empty() {
+        let (removed, made, after) = (Vec::new(), Vec::new(), before.clone());
+        return Ok(Repaired { found, removed, made, remaining: Report::default(), before, after });
+    }
     let options = options.into_iter().filter(|options| there.contains(&options.name)).collect();
     let Opened { streams, mut committer, lock: held, .. } =
         open_streams(dir, options, environment)?;

@@ -25,22 +25,26 @@ pub(super) fn repair(args: &RepairArgs) -> Result<Exit, Stopped> {
     let place = args.folder.place()?;
     let folder = folder::open(&place.dir, place.keys.clone())?;
     if args.dry_run {
-        let text = preview(&folder)?;
+        let (text, exit) = preview(&folder)?;
         print(&text).map_err(Stopped::output)?;
-        return Ok(Exit::Success);
+        return Ok(exit);
     }
     let environment =
         Environment { keys: place.keys, ..Environment::new(Arc::new(SystemClock::new())) };
     let done = queue::repair(&place.dir, place.streams.unwrap_or_default(), &environment)?;
+    if !done.was_sound() {
+        folder::mention_the_owner(&place.dir);
+    }
     print(&text(&done)).map_err(Stopped::output)?;
     Ok(if done.remaining.is_clean() { Exit::Success } else { Exit::PromiseBroken })
 }
 
-fn preview(folder: &Folder) -> Result<String, Stopped> {
+/// What would be done, and the exit code that the repair would end with.
+fn preview(folder: &Folder) -> Result<(String, Exit), Stopped> {
     let report = folder.verify()?;
     let removable = queue::removable(folder)?;
     if report.is_clean() && removable.is_empty() {
-        return Ok("nothing is wrong; there is nothing to repair\n".to_owned());
+        return Ok(("nothing is wrong; there is nothing to repair\n".to_owned(), Exit::Success));
     }
     let mut lines = vec![verify::text(&report)];
     if report.damaged() > 0 {
@@ -51,8 +55,15 @@ fn preview(folder: &Folder) -> Result<String, Stopped> {
     }
     let dead = removable.iter();
     lines.extend(dead.map(|file| format!("would remove {file}, which holds nothing needed\n")));
+    let exit = if report.irreparable {
+        lines
+            .push("would leave damaged headers and files that cannot be read as they are\n".into());
+        Exit::PromiseBroken
+    } else {
+        Exit::Success
+    };
     lines.push("nothing was changed\n".to_owned());
-    Ok(lines.concat())
+    Ok((lines.concat(), exit))
 }
 
 fn text(done: &Repaired) -> String {

@@ -34,6 +34,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Stopped> {
 pub(super) fn text(report: &Report) -> String {
     let mut lines = report.notes.clone();
     lines.extend(report.damage.iter().map(ToString::to_string));
+    lines.extend(report.torn.iter().map(ToString::to_string));
     let verdict = if report.is_clean() { "; nothing is wrong" } else { "" };
     let (intact, damaged) = (report.intact, report.damaged());
     lines.push(format!("{intact} queued record(s) are intact, {damaged} are damaged{verdict}\n"));

@@ -9,7 +9,7 @@ use super::{
     folder::{Sight, TRIES, parts},
 };
 use crate::{
-    Damage,
+    Damage, Torn,
     damage::{named, open_gaps},
     scan::Gap,
 };
@@ -19,10 +19,17 @@ use crate::{
 pub struct Report {
     /// Queued records that are damaged, in order, stream by stream.
     pub damage: Vec<Damage>,
+    /// Records of writes that were cut off. Nothing is wrong with that: nobody was told that they
+    /// were stored.
+    pub torn: Vec<Torn>,
     /// Anything else that is wrong: a header, a slot of the cursor, a file that cannot be read.
     pub notes: Vec<String>,
     /// Queued records that are intact.
     pub intact: u64,
+    /// Whether a repair leaves some of it as it is: a damaged header of a segment that is still
+    /// needed, or a segment that cannot be read at this time.
+    #[serde(skip)]
+    pub irreparable: bool,
 }
 
 impl Report {
@@ -46,6 +53,7 @@ impl Report {
             })
         });
         self.notes.retain(|note| earlier.notes.contains(note));
+        self.irreparable &= earlier.irreparable;
     }
 }
 
@@ -60,8 +68,10 @@ impl Folder {
         for name in self.names()? {
             let one = self.verify_stream(&name)?;
             all.damage.extend(one.damage);
+            all.torn.extend(one.torn);
             all.notes.extend(one.notes);
             all.intact += one.intact;
+            all.irreparable |= one.irreparable;
         }
         Ok(all)
     }
@@ -93,7 +103,12 @@ impl Folder {
                 report.notes.push(text);
             }
         };
-        for part in parts(&found) {
+        let parts = parts(&found);
+        let last = parts.last().map(|part| part.name);
+        // A segment is given back when no intact record waits in it nor before it; the last stays.
+        let mut stays = false;
+        for part in parts {
+            stays |= Some(part.name) == last;
             let gaps = match self.look_at(stream, part)? {
                 Sight::Gone => continue,
                 Sight::Unreadable(error) => {
@@ -101,16 +116,21 @@ impl Folder {
                         "stream {stream}: {} cannot be read: {error}",
                         part.name.file_name()
                     ));
+                    stays = true;
+                    report.irreparable = true;
                     vec![Gap { sequences: part.name.base..part.end, bytes: 0..part.file_bytes }]
                 }
                 Sight::Seen(survey) => {
+                    let records = survey.scan.records.iter();
+                    let queued = records.filter(|record| !found.settled.contains(record.sequence));
+                    let intact = queued.count() as u64;
+                    report.intact += intact;
+                    stays |= intact > 0;
                     if survey.header.is_none() {
+                        report.irreparable |= stays;
                         let file = part.name.file_name();
                         note(format!("stream {stream}: the header of {file} is damaged"));
                     }
-                    let records = survey.scan.records.iter();
-                    let queued = records.filter(|record| !found.settled.contains(record.sequence));
-                    report.intact += queued.count() as u64;
                     survey.scan.gaps(part.name.base, part.end)
                 }
             };
@@ -118,6 +138,7 @@ impl Folder {
             report.damage.extend(named(stream, part.name, &gaps));
         }
         report.damage.extend(found.report.damage);
+        report.torn = found.report.torn;
         report.damage.sort_by_key(|damage| damage.sequences.start);
         Ok(report)
     }

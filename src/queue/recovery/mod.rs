@@ -10,5 +10,5 @@ mod rebuild;
 mod report;
 mod required_keys;
 
-pub(super) use assess::{Assessment, SPARE_SUFFIX, assess};
+pub(super) use assess::{Assessment, CutOut, SPARE_SUFFIX, assess};
 pub use report::Recovery;

@@ -20,5 +20,6 @@ mod reserve;
 mod retention;
 mod seeds;
 mod small_disk;
+mod torn;
 mod unreadable;
 mod upgrade;

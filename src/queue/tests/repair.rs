@@ -44,6 +44,45 @@ fn a_sound_folder_is_said_to_be_sound() {
 }
 
 #[test]
+fn nothing_is_changed_in_a_sound_folder() {
+    let queue = queue();
+    let changes = queue.disk.changes();
+    assert!(repaired(&queue).made.is_empty());
+    assert_eq!(queue.disk.changes(), changes);
+}
+
+#[test]
+fn what_a_repair_cannot_put_right_is_known_before() {
+    let numbers = 0..segments(&queue()).len();
+    let (mut reparable, mut irreparable) = (0, 0);
+    for number in numbers {
+        // In the header, and in a record.
+        for at in [3, 4000] {
+            let queue = queue();
+            flip(&queue, &segments(&queue)[number], at);
+            let found = queue.folder().verify().unwrap();
+            let done = repaired(&queue);
+            assert!(!found.is_clean(), "segment {number}, byte {at}");
+            assert_eq!(found.irreparable, !done.remaining.is_clean(), "{number} {at}: {done:?}");
+            *(if found.irreparable { &mut irreparable } else { &mut reparable }) += 1;
+        }
+    }
+    assert!(reparable > 0 && irreparable > 0, "{reparable} {irreparable}");
+}
+
+#[test]
+fn a_header_is_of_no_consequence_when_its_segment_is_given_back() {
+    let queue = queue();
+    let first = &segments(&queue)[0];
+    let content = queue.disk.content(first);
+    queue.disk.set_content(first, &vec![0x55; content.len()]);
+    let found = queue.folder().verify().unwrap();
+    assert!(!found.irreparable && found.damaged() > 0, "{found:?}");
+    let done = repaired(&queue);
+    assert!(done.remaining.is_clean(), "{:?}", done.remaining);
+}
+
+#[test]
 fn damage_in_every_segment_is_settled_at_once_and_nothing_intact_goes() {
     let mut queue = queue();
     let paths = segments(&queue);
