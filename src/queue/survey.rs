@@ -62,7 +62,9 @@ impl Survey {
             return Err(KeyMissing::error(name, tag));
         }
         if limit == u64::MAX {
-            scan.claimed_end += unread_behind(&scan, &unreadable);
+            let is_plain =
+                header.is_some() && segment::version(&bytes) == Some(segment::FORMAT_VERSION_PLAIN);
+            scan.claimed_end += unread_behind(&scan, &unreadable, is_plain);
         }
         Ok(Self { name, bytes: bytes.into(), header, scan, unreadable, bodies })
     }
@@ -118,12 +120,15 @@ impl Survey {
 
 /// How many records may lie behind all that is intact, in what cannot be read: as long as nobody
 /// knows that they do not, their sequences are not used again.
-fn unread_behind(scan: &Scan, unreadable: &[Range<u64>]) -> u64 {
+fn unread_behind(scan: &Scan, unreadable: &[Range<u64>], is_plain: bool) -> u64 {
     let next_frame = scan.data_end..scan.data_end + FRAME_HEADER_BYTES as u64;
     let hidden = |bad: &&Range<u64>| next_frame.start < bad.end && bad.start < next_frame.end;
     let Some(mut end) = unreadable.iter().find(hidden).map(|bad| bad.end) else { return 0 };
     for bad in unreadable.iter().filter(|bad| bad.start >= next_frame.start) {
         end = if bad.start == end { bad.end } else { end };
+    }
+    if is_plain {
+        return ((end - scan.data_end) / RECORD_BYTES_MIN as u64).max(1);
     }
     // Those of an encoded frame that begins there may lie in what can be read.
     records_max(end - scan.data_end) + (ENCODED_BODY_BYTES / RECORD_BYTES_MIN) as u64

@@ -327,7 +327,10 @@ fn what_the_disk_cannot_read_is_damaged_and_not_torn() {
     assert!(queue.recovery.torn.is_empty(), "{}", queue.recovery);
     let there = queue.check().len() as u64;
     assert!((1..40).contains(&there), "{there}");
-    assert_eq!((queue.total().damaged, queue.shared().state().next), (40 - there, 40));
+    // Whether another batch lay behind, in the rest of the block, nobody can tell.
+    let perhaps = queue.shared().state().next - 40;
+    assert!(perhaps <= BLOCK_BYTES / RECORD_BYTES_MIN as u64, "{perhaps}");
+    assert_eq!(queue.total().damaged, 40 - there + perhaps);
 }
 
 #[test]
