@@ -6,13 +6,14 @@ use std::{
     path::Path,
 };
 
-use super::{files, rebuild, report::Recovery, required_keys};
+use super::{files, readable, rebuild, report::Recovery};
 use crate::{
     accounts::{Accounts, Fate, UNKNOWN},
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
     disk::{Disk, is_no_damage},
     keys::Keys,
+    quarantine::Pieces,
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     settled::Settled,
@@ -36,8 +37,8 @@ pub(crate) struct Assessment {
     pub(crate) spares: Vec<(String, u64)>,
     /// Damage and remarks.
     pub(crate) report: Recovery,
-    /// Segments in which damage was found, with the gaps, for the quarantine.
-    pub(crate) cut_out: Vec<(Survey, Vec<Gap>)>,
+    /// What is damaged, for the quarantine.
+    pub(crate) cut_out: Pieces,
     pub(crate) cursor_generation: u64,
     pub(crate) segment_generation: u32,
 }
@@ -71,6 +72,17 @@ pub(crate) fn assess(
     Ok(found)
 }
 
+/// What is said of a damaged header. What it held beyond the segment's name, which the file's
+/// name has too, nobody can tell exactly any more, and a wrong one would do harm; so it is not
+/// written anew.
+pub(crate) fn header_remark(stream: &str, name: SegmentName) -> String {
+    format!(
+        "stream {stream}: the header of {} is damaged; no record is lost by that, and it goes with \
+         the file when its records are settled",
+        name.file_name()
+    )
+}
+
 pub(super) struct Work<'a> {
     pub(super) disk: &'a dyn Disk,
     pub(super) keys: &'a Keys,
@@ -84,6 +96,13 @@ impl Work<'_> {
         self.found.report.notes.push(format!("stream {}: {text}", self.stream));
     }
 
+    fn remark_on_header(&mut self, name: SegmentName) {
+        let remark = header_remark(self.stream, name);
+        if !self.found.report.remarks.contains(&remark) {
+            self.found.report.remarks.push(remark);
+        }
+    }
+
     /// A segment's header; `None` where it is damaged, which is remarked upon.
     pub(super) fn header(&mut self, name: SegmentName) -> io::Result<Option<SegmentHeader>> {
         let read = segment::open(self.disk, self.dir, name)
@@ -91,10 +110,10 @@ impl Work<'_> {
             .and_then(|file| SegmentHeader::read(&*file, name));
         match read {
             Ok(header) => Ok(Some(header)),
-            Err(HeaderError::Newer(version)) => Err(newer(version)),
+            Err(HeaderError::Newer(version)) => Err(newer(&name.file_name(), version)),
             Err(HeaderError::Io(error)) if is_no_damage(&error) => Err(error),
             Err(HeaderError::Damaged | HeaderError::Io(_)) => {
-                self.note(&format!("the header of {} is damaged", name.file_name()));
+                self.remark_on_header(name);
                 Ok(None)
             }
         }
@@ -119,7 +138,7 @@ impl Work<'_> {
             self.note("one of the two cursor slots is damaged; some records may be sent twice");
         }
         self.drop_settled_segments();
-        required_keys::require(self)?;
+        readable::require(self)?;
         let last = self.found.segments.back().map(|last| last.name);
         let mut known_until = next;
         if let Some(last) = last.filter(|last| next < last.base) {
@@ -215,7 +234,7 @@ impl Work<'_> {
         }
         for pair in segments.windows(2).filter(|pair| pair[1].base > next) {
             let Some(survey) = self.survey(pair[0], pair[1].base)? else { continue };
-            self.count_behind(survey, next.max(pair[0].base), pair[1].base, Vec::new());
+            self.count_behind(&survey, next.max(pair[0].base), pair[1].base, Vec::new());
         }
         self.found.next = last.base;
         Ok(last.base)
@@ -232,7 +251,7 @@ impl Work<'_> {
 
     /// Counts the records of `[from, end)`, about which no account knows anything. `before` are
     /// gaps found before them.
-    pub(super) fn count_behind(&mut self, survey: Survey, from: u64, end: u64, before: Vec<Gap>) {
+    pub(super) fn count_behind(&mut self, survey: &Survey, from: u64, end: u64, before: Vec<Gap>) {
         let found = &mut self.found;
         for (source, count) in survey.by_source(|sequence| (from..end).contains(&sequence)) {
             let id = found.accounts.id(&source);
@@ -243,14 +262,12 @@ impl Work<'_> {
             found.accounts.lost_unknown(gap.sequences.end - gap.sequences.start);
             found.settled.insert_range(gap.sequences.clone());
         }
-        self.cut_out(survey, [before, gaps].concat());
+        self.cut_out(survey, &[before, gaps].concat());
     }
 
-    pub(super) fn cut_out(&mut self, survey: Survey, gaps: Vec<Gap>) {
-        if !gaps.is_empty() {
-            self.found.report.damage.extend(damage::named(self.stream, survey.name, &gaps));
-            self.found.cut_out.push((survey, gaps));
-        }
+    pub(super) fn cut_out(&mut self, survey: &Survey, gaps: &[Gap]) {
+        self.found.report.damage.extend(damage::named(self.stream, survey.name, gaps));
+        self.found.cut_out.cut_out(survey, gaps);
     }
 
     /// The last segment is read whole: its tail is where the writing stopped.
@@ -276,9 +293,9 @@ impl Work<'_> {
         }
         let end = self.found.next;
         if survey.header.is_none() {
-            self.note(&format!("the header of {} is damaged", name.file_name()));
+            self.remark_on_header(name);
         }
-        self.count_behind(survey, known, end, gaps);
+        self.count_behind(&survey, known, end, gaps);
         Ok(())
     }
 }

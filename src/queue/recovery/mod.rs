@@ -6,9 +6,9 @@
 
 mod assess;
 mod files;
+mod readable;
 mod rebuild;
 mod report;
-mod required_keys;
 
-pub(super) use assess::{Assessment, SPARE_SUFFIX, assess};
+pub(super) use assess::{Assessment, SPARE_SUFFIX, assess, header_remark};
 pub use report::Recovery;

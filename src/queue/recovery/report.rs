@@ -11,17 +11,27 @@ pub struct Recovery {
     pub damage: Vec<Damage>,
     /// Anything else that an operator should know.
     pub notes: Vec<String>,
+    /// Damage that costs nothing and goes by itself.
+    pub remarks: Vec<String>,
 }
 
 impl Recovery {
     /// Whether there is nothing to say.
     pub fn is_clean(&self) -> bool {
-        self.damage.is_empty() && self.notes.is_empty()
+        self.damage.is_empty() && self.notes.is_empty() && self.remarks.is_empty()
+    }
+
+    /// Adds what was found in another stream.
+    pub(crate) fn take_in(&mut self, other: Self) {
+        self.damage.extend(other.damage);
+        self.notes.extend(other.notes);
+        self.remarks.extend(other.remarks);
     }
 
     /// The lines for the log.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.notes.iter().cloned().chain(self.damage.iter().map(ToString::to_string))
+        let damage = self.damage.iter().map(ToString::to_string);
+        self.notes.iter().chain(&self.remarks).cloned().chain(damage)
     }
 }
 
