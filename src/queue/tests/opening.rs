@@ -10,6 +10,8 @@ use crate::{
 
 /// In the order in which they are opened.
 const STREAMS: [&str; 2] = ["archive", "telemetry"];
+/// So many that each stream has several segments.
+const BATCHES: usize = 12;
 
 fn options(stream: &str) -> StreamOptions {
     let options = StreamOptions::with_defaults(stream);
@@ -20,12 +22,12 @@ fn options(stream: &str) -> StreamOptions {
 fn two_streams() -> Harness {
     let [first, second] = STREAMS.map(options);
     let mut queue = Harness::on(SimulatedDisk::default(), second);
-    for _ in 0..6 {
+    for _ in 0..BATCHES {
         queue.fill("s", 20, 200);
     }
     queue.close();
     let mut queue = Harness::on(queue.disk.clone(), first);
-    for _ in 0..6 {
+    for _ in 0..BATCHES {
         queue.fill("s", 20, 200);
     }
     queue.kill();
@@ -124,5 +126,5 @@ fn a_cursor_that_only_looks_like_a_later_version_is_damaged() {
     }
     queue.open();
     assert!(queue.recovery.to_string().contains("cursor"), "{}", queue.recovery);
-    assert_eq!(queue.check().len(), 120);
+    assert_eq!(queue.check().len(), BATCHES * 20);
 }
