@@ -15,6 +15,7 @@ use super::{
     disk::{CountedDisk, Disk, Lock, RealDisk},
     import,
     recovery::{self, Assessment},
+    segment,
     state::{Shared, State},
     store::Store,
     wear::Meter,
@@ -225,6 +226,12 @@ impl Assessed {
         if let Err(error) = store.reserve() {
             recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
         }
+        if let Err(error) = sync_last(&shared) {
+            recovery.notes.push(format!(
+                "{}: the last segment cannot be synced: {error}; a power cut may take some of it",
+                dir.display()
+            ));
+        }
         // The cursor first: what it says must be on disk before anything is removed. If it cannot
         // be written, the files stay, and the stream's condition says so.
         match store.persist(&shared) {
@@ -251,4 +258,13 @@ impl Assessed {
         let shared = Arc::new(shared);
         (Arc::clone(&shared), Writer::new(shared, store))
     }
+}
+
+/// What a gateway that was killed had written and not synced can be read; before it is handed
+/// out, it must be safe from a power cut. All segments before the last were synced when it was
+/// begun.
+fn sync_last(shared: &Shared) -> io::Result<()> {
+    let last = shared.state().segments.back().map(|last| last.name);
+    let Some(last) = last else { return Ok(()) };
+    segment::open(&*shared.disk, &shared.dir, last)?.sync()
 }

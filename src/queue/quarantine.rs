@@ -9,7 +9,7 @@ use std::{collections::VecDeque, fmt, io, ops::Range, path::Path};
 use bytes::Bytes;
 
 use super::{
-    damage::named,
+    Damage, Torn,
     disk::{Disk, Entry},
     scan::Gap,
     segment::SegmentName,
@@ -32,6 +32,8 @@ pub(super) const FILES_MAX: usize = 1000;
 struct Piece {
     segment: SegmentName,
     gap: Gap,
+    /// Whether its write was cut off, so that it is no loss.
+    is_torn: bool,
     /// Whether some of it could not be read.
     is_unreadable: bool,
     /// The length of the segment's file.
@@ -39,13 +41,14 @@ struct Piece {
 }
 
 impl Piece {
-    fn of(survey: &Survey, gap: &Gap) -> Self {
+    fn of(survey: &Survey, gap: &Gap, is_torn: bool) -> Self {
         let touches = |bad: &Range<u64>| {
             bad.start < gap.bytes.end.max(gap.bytes.start + 1) && gap.bytes.start < bad.end
         };
         Self {
             segment: survey.name,
             gap: gap.clone(),
+            is_torn,
             is_unreadable: survey.unreadable.iter().any(touches),
             file_bytes: survey.bytes.len() as u64,
         }
@@ -72,12 +75,13 @@ pub(super) struct Pieces(VecDeque<Piece>);
 impl Pieces {
     /// Takes in what is missing from a segment. More than the folder has files for is of no use:
     /// the oldest would go at once.
-    pub(super) fn cut_out(&mut self, survey: &Survey, gaps: &[Gap]) {
-        for gap in gaps {
+    pub(super) fn cut_out(&mut self, survey: &Survey, damaged: &[Gap], torn: Option<&Gap>) {
+        let damaged = damaged.iter().map(|gap| (gap, false));
+        for (gap, is_torn) in damaged.chain(torn.map(|gap| (gap, true))) {
             if self.0.len() >= FILES_MAX {
                 self.0.pop_front();
             }
-            self.0.push_back(Piece::of(survey, gap));
+            self.0.push_back(Piece::of(survey, gap, is_torn));
         }
     }
 
@@ -147,10 +151,12 @@ impl fmt::Display for Why {
     }
 }
 
-/// The line that says what is missing.
+/// The line that says what is missing, and why.
 fn why(stream: &str, piece: &Piece, bytes: &[u8]) -> String {
-    let damage = named(stream, piece.segment, std::slice::from_ref(&piece.gap));
-    damage.iter().map(|damage| format!("{damage}: {}\n", Why::of(piece, bytes))).collect()
+    if piece.is_torn {
+        return format!("{}\n", Torn::of(stream, piece.segment, &piece.gap));
+    }
+    format!("{}: {}\n", Damage::of(stream, piece.segment, &piece.gap), Why::of(piece, bytes))
 }
 
 /// Keeps the bytes of `gaps` as the survey has them: the segment may be gone by now.
@@ -162,7 +168,7 @@ pub(super) fn keep(
     gaps: &[Gap],
 ) {
     let mut pieces = Pieces::default();
-    pieces.cut_out(survey, gaps);
+    pieces.cut_out(survey, gaps, None);
     pieces.keep_from(disk, stream_dir, stream_bytes_max, |piece| {
         let Range { start, end } = piece.range();
         Ok(survey.bytes.slice(start as usize..end as usize))

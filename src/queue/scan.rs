@@ -44,6 +44,16 @@ pub(super) struct Gap {
     pub(super) bytes: Range<u64>,
 }
 
+/// A frame whose header is intact and whose body is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unfinished {
+    /// Where it begins.
+    pub(super) at: u64,
+    /// Where its body lies by its header; the file may end before that.
+    pub(super) body: Range<u64>,
+    pub(super) sequences: Range<u64>,
+}
+
 /// The intact records of a segment, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scan {
@@ -52,6 +62,8 @@ pub(super) struct Scan {
     pub(super) data_end: u64,
     /// The sequence after the last that an intact frame header or record speaks of.
     pub(super) claimed_end: u64,
+    /// The last frame, where its body is not intact and nothing is behind it that is.
+    pub(super) unfinished: Option<Unfinished>,
     /// The key of its encrypted frames: a segment has one.
     pub(super) key: Option<KeyTag>,
     /// A key without which some of it could not be read.
@@ -114,6 +126,7 @@ impl Scanner<'_> {
                     self.push(found_at, length);
                     at = found_at + length;
                     self.scan.data_end = at as u64;
+                    self.scan.unfinished = None;
                 }
                 Some((found_at, None)) => at = found_at,
                 None => break,
@@ -162,8 +175,11 @@ impl Scanner<'_> {
                 at = found_at + length;
             }
         }
+        let body = start as u64..start as u64 + u64::from(header.body_bytes);
+        let at = body.start - FRAME_HEADER_BYTES as u64;
         self.scan.claimed_end = self.scan.claimed_end.max(sequences.end);
         self.scan.data_end = end as u64;
+        self.scan.unfinished = (!is_intact).then_some(Unfinished { at, body, sequences });
         end
     }
 
@@ -346,5 +362,20 @@ mod tests {
         assert_eq!(sequences(&scan), vec![100, 101, 102, 103, 104]);
         assert_eq!(scan.claimed_end, 106);
         assert_eq!(scan.gaps(100, 106)[0].sequences, 105..106);
+    }
+
+    #[test]
+    fn only_the_last_frame_can_be_unfinished_and_only_with_nothing_intact_behind_it() {
+        let whole = segment(&[2, 4]);
+        assert_eq!(scan(&whole, u64::MAX).unfinished, None);
+        let mut bytes = whole.clone();
+        bytes[FRAME_HEADER_BYTES + 20] ^= 1;
+        assert_eq!(scan(&bytes, u64::MAX).unfinished, None, "another frame is behind it");
+        let second = whole.len() - segment(&[4]).len();
+        bytes[second] ^= 1;
+        assert_eq!(scan(&bytes, u64::MAX).unfinished, None, "records are behind it");
+        bytes[second..].fill(0);
+        let sequences = scan(&bytes, u64::MAX).unfinished.map(|frame| frame.sequences);
+        assert_eq!(sequences, Some(100..102));
     }
 }

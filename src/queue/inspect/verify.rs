@@ -9,7 +9,7 @@ use super::{
     folder::{Sight, TRIES, parts},
 };
 use crate::{
-    Damage,
+    Damage, Torn,
     damage::{named, open_gaps},
     recovery::header_remark,
     scan::Gap,
@@ -20,6 +20,9 @@ use crate::{
 pub struct Report {
     /// Queued records that are damaged, in order, stream by stream.
     pub damage: Vec<Damage>,
+    /// Records of writes that were cut off. Nothing is wrong with that: nobody was told that they
+    /// were stored.
+    pub torn: Vec<Torn>,
     /// Anything else that is wrong: a slot of the cursor, a file that cannot be read.
     pub notes: Vec<String>,
     /// What is damaged and needs no repair, since nothing is lost by it and it goes by itself:
@@ -65,6 +68,7 @@ impl Folder {
         for name in self.names()? {
             let one = self.verify_stream(&name)?;
             all.damage.extend(one.damage);
+            all.torn.extend(one.torn);
             all.notes.extend(one.notes);
             all.remarks.extend(one.remarks);
             all.intact += one.intact;
@@ -123,6 +127,7 @@ impl Folder {
             report.damage.extend(named(stream, part.name, &gaps));
         }
         report.damage.extend(found.report.damage);
+        report.torn = found.report.torn;
         report.damage.sort_by_key(|damage| damage.sequences.start);
         Ok(report)
     }

@@ -3,11 +3,16 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
+    ops::Range,
     path::Path,
 };
 
-use super::{files, readable, rebuild, report::Recovery};
+use super::{
+    files, readable, rebuild,
+    report::{Recovery, header_remark},
+};
 use crate::{
+    Torn,
     accounts::{Accounts, Fate, UNKNOWN},
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
@@ -37,7 +42,7 @@ pub(crate) struct Assessment {
     pub(crate) spares: Vec<(String, u64)>,
     /// Damage and remarks.
     pub(crate) report: Recovery,
-    /// What is damaged, for the quarantine.
+    /// What is missing, for the quarantine.
     pub(crate) cut_out: Pieces,
     pub(crate) cursor_generation: u64,
     pub(crate) segment_generation: u32,
@@ -70,17 +75,6 @@ pub(crate) fn assess(
         found.report.notes.push(note);
     }
     Ok(found)
-}
-
-/// What is said of a damaged header. What it held beyond the segment's name, which the file's
-/// name has too, nobody can tell exactly any more, and a wrong one would do harm; so it is not
-/// written anew.
-pub(crate) fn header_remark(stream: &str, name: SegmentName) -> String {
-    format!(
-        "stream {stream}: the header of {} is damaged; no record is lost by that, and it goes with \
-         the file when its records are settled",
-        name.file_name()
-    )
 }
 
 pub(super) struct Work<'a> {
@@ -234,7 +228,8 @@ impl Work<'_> {
         }
         for pair in segments.windows(2).filter(|pair| pair[1].base > next) {
             let Some(survey) = self.survey(pair[0], pair[1].base)? else { continue };
-            self.count_behind(&survey, next.max(pair[0].base), pair[1].base, Vec::new());
+            let range = next.max(pair[0].base)..pair[1].base;
+            self.count_behind(&survey, range, Vec::new(), None);
         }
         self.found.next = last.base;
         Ok(last.base)
@@ -249,34 +244,54 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Counts the records of `[from, end)`, about which no account knows anything. `before` are
-    /// gaps found before them.
-    pub(super) fn count_behind(&mut self, survey: &Survey, from: u64, end: u64, before: Vec<Gap>) {
+    /// Counts the records of `range`, about which no account knows anything. `before` are gaps
+    /// found before them, `torn` is what lies behind them.
+    pub(super) fn count_behind(
+        &mut self,
+        survey: &Survey,
+        range: Range<u64>,
+        before: Vec<Gap>,
+        torn: Option<&Gap>,
+    ) {
         let found = &mut self.found;
-        for (source, count) in survey.by_source(|sequence| (from..end).contains(&sequence)) {
+        for (source, count) in survey.by_source(|sequence| range.contains(&sequence)) {
             let id = found.accounts.id(&source);
             found.accounts.accept(id, count);
         }
-        let gaps = open_gaps(&survey.scan.gaps(from, end), &found.settled);
+        let gaps = open_gaps(&survey.scan.gaps(range.start, range.end), &found.settled);
         for gap in &gaps {
             found.accounts.lost_unknown(gap.sequences.end - gap.sequences.start);
             found.settled.insert_range(gap.sequences.clone());
         }
-        self.cut_out(survey, &[before, gaps].concat());
+        self.cut_out(survey, &[before, gaps].concat(), torn);
     }
 
-    pub(super) fn cut_out(&mut self, survey: &Survey, gaps: &[Gap]) {
-        self.found.report.damage.extend(damage::named(self.stream, survey.name, gaps));
-        self.found.cut_out.cut_out(survey, gaps);
+    pub(super) fn cut_out(&mut self, survey: &Survey, damaged: &[Gap], torn: Option<&Gap>) {
+        let Recovery { damage, torn: told, .. } = &mut self.found.report;
+        damage.extend(damage::named(self.stream, survey.name, damaged));
+        told.extend(torn.map(|gap| Torn::of(self.stream, survey.name, gap)));
+        self.found.cut_out.cut_out(survey, damaged, torn);
+    }
+
+    /// Where the stream ends by its last segment, and what of its last write is torn: that is not
+    /// counted, and whoever comes next gets its sequences. `known` were stored in any case.
+    pub(super) fn end_of_last(&mut self, survey: &Survey, known: u64) -> (u64, Option<Gap>) {
+        let torn = survey.torn(known);
+        let (end, data_end) = match &torn {
+            Some(gap) => (gap.sequences.start, gap.bytes.start),
+            None => (survey.scan.claimed_end.max(known), survey.scan.data_end),
+        };
+        if let Some(last) = self.found.segments.back_mut() {
+            last.data_end = data_end;
+        }
+        self.found.next = end;
+        (end, torn)
     }
 
     /// The last segment is read whole: its tail is where the writing stopped.
     fn take_last(&mut self, name: SegmentName, known: u64) -> io::Result<()> {
         let Some(survey) = self.survey(name, u64::MAX)? else { return Ok(()) };
-        if let Some(last) = self.found.segments.back_mut() {
-            last.data_end = survey.scan.data_end;
-        }
-        self.found.next = survey.scan.claimed_end.max(known).max(name.base);
+        let (end, torn) = self.end_of_last(&survey, known.max(name.base));
         let gaps = open_gaps(&survey.scan.gaps(name.base, known), &self.found.settled);
         let lost: u64 = gaps.iter().map(|gap| gap.sequences.end - gap.sequences.start).sum();
         if lost > 0 {
@@ -291,11 +306,10 @@ impl Work<'_> {
                 found.settled.insert_range(gap.sequences.clone());
             }
         }
-        let end = self.found.next;
         if survey.header.is_none() {
             self.remark_on_header(name);
         }
-        self.count_behind(&survey, known, end, gaps);
+        self.count_behind(&survey, known..end, gaps, torn.as_ref());
         Ok(())
     }
 }

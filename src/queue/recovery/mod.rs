@@ -10,5 +10,6 @@ mod readable;
 mod rebuild;
 mod report;
 
-pub(super) use assess::{Assessment, SPARE_SUFFIX, assess, header_remark};
+pub(super) use assess::{Assessment, SPARE_SUFFIX, assess};
 pub use report::Recovery;
+pub(super) use report::header_remark;

@@ -21,4 +21,5 @@ mod reserve;
 mod retention;
 mod seeds;
 mod small_disk;
+mod torn;
 mod upgrade;

@@ -1,6 +1,6 @@
 //! Opening refuses what it must before it touches anything, in any of the streams.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::harness::{Harness, SMALL, root};
 use crate::{
@@ -50,7 +50,7 @@ fn segments(disk: &SimulatedDisk) -> Vec<PathBuf> {
 }
 
 /// As a later version would have written it: the checksum fits.
-fn later_segment(disk: &SimulatedDisk, path: &PathBuf) {
+fn later_segment(disk: &SimulatedDisk, path: &Path) {
     let mut content = disk.content(path);
     content[8..10].copy_from_slice(&3_u16.to_le_bytes());
     let length = u32::from_le_bytes(content[12..16].try_into().unwrap()) as usize;
@@ -59,7 +59,7 @@ fn later_segment(disk: &SimulatedDisk, path: &PathBuf) {
     disk.set_content(path, &content);
 }
 
-fn later_slot(disk: &SimulatedDisk, path: &PathBuf) {
+fn later_slot(disk: &SimulatedDisk, path: &Path) {
     let mut content = disk.content(path);
     assert_eq!(content[..8], *b"HFCURSR1");
     content[7] = b'2';
@@ -70,11 +70,13 @@ fn later_slot(disk: &SimulatedDisk, path: &PathBuf) {
 }
 
 /// The file that the refusal must name.
-fn assert_refused_untouched(queue: &Harness, disk: &SimulatedDisk, file: &PathBuf) {
+fn assert_refused_untouched(queue: &Harness, disk: &SimulatedDisk, file: &Path) {
     let before = contents(disk);
     let mut environment = queue.environment();
     environment.disk = std::sync::Arc::new(disk.clone());
-    let error = open_streams(&root(), STREAMS.map(options).into(), &environment).unwrap_err();
+    let opened = open_streams(&root(), STREAMS.map(options).into(), &environment);
+    // Not `unwrap_err`, which would print the whole disk.
+    let Err(error) = opened else { panic!("{} was opened", file.display()) };
     assert!(matches!(error, OpenError::Newer { .. }), "{error}");
     let file = file.file_name().unwrap().to_str().unwrap();
     assert!(error.to_string().contains(file), "{error} does not name {file}");
@@ -100,10 +102,9 @@ fn a_later_version_of_any_segment_that_is_needed_is_refused_before_anything_is_t
 fn a_later_version_of_the_cursor_is_refused_and_not_taken_for_damage() {
     let queue = two_streams();
     let dir = root().join(STREAMS[1]);
-    let written =
-        ["cursor.0", "cursor.1"].map(|name| dir.join(name)).into_iter().filter(|path| {
-            queue.disk.paths().contains(path) && queue.disk.content(path).starts_with(b"HFCURSR1")
-        });
+    let written = ["cursor.0", "cursor.1"].map(|name| dir.join(name)).into_iter().filter(|path| {
+        queue.disk.paths().contains(path) && queue.disk.content(path).starts_with(b"HFCURSR1")
+    });
     let written: Vec<_> = written.collect();
     assert!(!written.is_empty());
     for path in &written {
