@@ -32,7 +32,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Stopped> {
 
 /// The report, a line for each thing that is wrong or remarkable, and a verdict.
 pub(super) fn text(report: &Report) -> String {
-    let mut lines = [&report.notes[..], &report.remarks].concat();
+    let mut lines = report.notes.clone();
+    lines.extend(report.remarks.iter().cloned());
     lines.extend(report.damage.iter().map(ToString::to_string));
     lines.extend(report.torn.iter().map(ToString::to_string));
     let verdict = if report.is_clean() { "; nothing is wrong" } else { "" };
