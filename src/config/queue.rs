@@ -44,9 +44,7 @@ impl Queue {
         let Some(file) = self.key_file(credentials.as_deref()) else { return Ok(Keys::none()) };
         Keys::read(&file).map_err(|error| {
             let message = format!("{}: {error}", file.display());
-            let remedy =
-                "give it the keys that the queue was written with; a new one goes in front";
-            Problem::new("queue.key_file", message, remedy)
+            Problem::new("queue.key_file", message, error.remedy())
         })
     }
 }

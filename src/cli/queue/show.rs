@@ -18,7 +18,7 @@ use crate::{
     cli::{
         Exit,
         table::table,
-        terminal::{cut, ended_early_is_fine, harmless, print, width},
+        terminal::{cut, ended_early_is_fine, harmless, print, tell, width},
     },
     queue::{Folder, OtherFile, Record, SegmentFile, StreamFiles},
 };
@@ -37,8 +37,8 @@ pub(in crate::cli) struct ShowArgs {
     #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
     from: u64,
     /// How many records to show at most.
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
-    count: usize,
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
     /// Show the stream's files instead of its records.
     #[arg(long, conflicts_with_all = ["from", "count"])]
     files: bool,
@@ -63,7 +63,7 @@ fn records(folder: &Folder, args: &ShowArgs) -> Result<Exit, Stopped> {
     let mut out = BufWriter::new(io::stdout().lock());
     let width = width();
     let mut shown = 0;
-    for stored in records.by_ref().take(args.count) {
+    for stored in records.by_ref().take(usize::try_from(args.count).unwrap_or(usize::MAX)) {
         let stored = stored?;
         let line = if args.json {
             RecordLine::of(&args.stream, &stored).to_json()
@@ -78,10 +78,10 @@ fn records(folder: &Folder, args: &ShowArgs) -> Result<Exit, Stopped> {
     }
     ended_early_is_fine(out.flush()).map_err(Stopped::output)?;
     if shown == 0 && records.damaged() == 0 {
-        eprintln!("nothing waits in stream {} from {} on", args.stream, args.from);
+        tell(format_args!("nothing waits in stream {} from {} on", args.stream, args.from));
     }
     if records.damaged() > 0 {
-        eprintln!("{} damaged record(s) were passed over", records.damaged());
+        tell(format_args!("{} damaged record(s) were passed over", records.damaged()));
     }
     Ok(Exit::Success)
 }

@@ -30,6 +30,9 @@ pub struct Report {
     pub remarks: Vec<String>,
     /// Queued records that are intact.
     pub intact: u64,
+    /// Whether a repair leaves some of it as it is: a segment that cannot be read at this time.
+    #[serde(skip)]
+    pub irreparable: bool,
 }
 
 impl Report {
@@ -54,6 +57,7 @@ impl Report {
         });
         self.notes.retain(|note| earlier.notes.contains(note));
         self.remarks.retain(|remark| earlier.remarks.contains(remark));
+        self.irreparable &= earlier.irreparable;
     }
 }
 
@@ -72,6 +76,7 @@ impl Folder {
             all.notes.extend(one.notes);
             all.remarks.extend(one.remarks);
             all.intact += one.intact;
+            all.irreparable |= one.irreparable;
         }
         Ok(all)
     }
@@ -111,15 +116,16 @@ impl Folder {
                     let file = part.name.file_name();
                     let text = format!("stream {stream}: {file} cannot be read: {error}");
                     once(&mut report.notes, text);
+                    report.irreparable = true;
                     vec![Gap { sequences: part.name.base..part.end, bytes: 0..part.file_bytes }]
                 }
                 Sight::Seen(survey) => {
-                    if survey.header.is_none() {
-                        once(&mut report.remarks, header_remark(stream, part.name));
-                    }
                     let records = survey.scan.records.iter();
                     let queued = records.filter(|record| !found.settled.contains(record.sequence));
                     report.intact += queued.count() as u64;
+                    if survey.header.is_none() {
+                        once(&mut report.remarks, header_remark(stream, part.name));
+                    }
                     survey.scan.gaps(part.name.base, part.end)
                 }
             };

@@ -84,6 +84,38 @@ fn a_damaged_header_is_remarked_upon_and_goes_with_its_segment() {
 }
 
 #[test]
+fn what_a_repair_cannot_put_right_is_known_before() {
+    for number in 0..segments(&queue()).len() {
+        for can_be_read in [true, false] {
+            let queue = queue();
+            let path = &segments(&queue)[number];
+            if can_be_read {
+                flip(&queue, path, 4000);
+            } else {
+                queue.disk.make_unreadable(&path.to_string_lossy(), 0..u64::MAX);
+            }
+            let found = queue.folder().verify().unwrap();
+            let done = repaired(&queue);
+            assert!(!found.is_clean(), "segment {number}, {can_be_read}");
+            assert_eq!(found.irreparable, !can_be_read, "{number}: {found:?}");
+            assert_eq!(found.irreparable, !done.remaining.is_clean(), "{number}: {done:?}");
+        }
+    }
+}
+
+#[test]
+fn a_header_is_of_no_consequence_when_its_segment_is_given_back() {
+    let queue = queue();
+    let first = &segments(&queue)[0];
+    let content = queue.disk.content(first);
+    queue.disk.set_content(first, &vec![0x55; content.len()]);
+    let found = queue.folder().verify().unwrap();
+    assert!(!found.irreparable && found.damaged() > 0, "{found:?}");
+    let done = repaired(&queue);
+    assert!(done.remaining.is_clean(), "{:?}", done.remaining);
+}
+
+#[test]
 fn damage_in_every_segment_is_settled_at_once_and_nothing_intact_goes() {
     let mut queue = queue();
     let paths = segments(&queue);
