@@ -102,6 +102,9 @@ fn a_gateway_without_the_key_says_so_and_leaves_the_messages_alone() {
     }
     let output = gateway.command(&["ledger"]);
     assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let output = gateway.command(&["check"]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("queue.key_file"), "{output:?}");
     let right = dir.path().join("right.keys");
     fs::write(&right, KEY).unwrap();
     fs::set_permissions(&right, fs::Permissions::from_mode(0o600)).unwrap();

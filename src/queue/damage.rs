@@ -30,6 +30,17 @@ pub struct Damage {
     pub sequences: Range<u64>,
 }
 
+impl Damage {
+    pub(super) fn of(stream: &str, name: SegmentName, gap: &Gap) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            file: name.file_name(),
+            bytes: gap.bytes.clone(),
+            sequences: gap.sequences.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stream, file, bytes, sequences } = self;
@@ -52,13 +63,7 @@ pub(super) fn open_gaps(gaps: &[Gap], settled: &Settled) -> Vec<Gap> {
 }
 
 pub(super) fn named(stream: &str, name: SegmentName, gaps: &[Gap]) -> Vec<Damage> {
-    let named = gaps.iter().map(|gap| Damage {
-        stream: stream.to_owned(),
-        file: name.file_name(),
-        bytes: gap.bytes.clone(),
-        sequences: gap.sequences.clone(),
-    });
-    named.collect()
+    gaps.iter().map(|gap| Damage::of(stream, name, gap)).collect()
 }
 
 /// How many records of each source are missing: those accepted between two points, less those
@@ -187,7 +192,7 @@ fn header(shared: &Shared, name: SegmentName) -> io::Result<Option<SegmentHeader
         .and_then(|file| SegmentHeader::read(&*file, name));
     match read {
         Ok(header) => Ok(Some(header)),
-        Err(HeaderError::Newer(version)) => Err(newer(version)),
+        Err(HeaderError::Newer(version)) => Err(newer(&name.file_name(), version)),
         Err(HeaderError::Io(error)) if is_no_damage(&error) => Err(error),
         // Whose the damaged records were is then a guess.
         Err(HeaderError::Damaged | HeaderError::Io(_)) => Ok(None),
@@ -266,5 +271,5 @@ fn report(shared: &Shared, survey: &Survey, gaps: &[Gap]) {
     for damage in named(&shared.options.name, survey.name, gaps) {
         tracing::error!("{damage}");
     }
-    quarantine::keep(&*shared.disk, &shared.dir, shared.options.bytes_max, survey, gaps, None);
+    quarantine::keep(&*shared.disk, &shared.dir, shared.options.bytes_max, survey, gaps);
 }

@@ -22,7 +22,8 @@
 //! # On disk, format versions 1 and 2
 //!
 //! A segment of version 1 has plain frames only; where frames may be compressed or encrypted, it
-//! says 2. Both are read; a later version is refused before anything is touched.
+//! says 2. Both are read; a later version, of a segment that is still needed or of the cursor, and a
+//! key that is needed and missing are refused before anything is touched in any of the streams.
 //!
 //! All integers are little-endian; `varint` is LEB128, `signed` is zigzag in a varint, `text` and
 //! `bytes` are a varint length and the content. Checksums are CRC32C. Offsets are 64 bits wide.
@@ -78,6 +79,12 @@
 //! HKDF and the info `tag`; 0, which says that there is no key, becomes 1. Names and counts of
 //! sources, in headers and cursors, are not encrypted; topics and payloads are.
 //!
+//! Encryption does not protect from forging. Plain frames are accepted in any segment, as they must
+//! be where encryption is switched on with records waiting, and headers and cursors have checksums
+//! only: whoever can write to the disk can insert frames. A virtual machine that is resumed twice
+//! from one snapshot may go on twice in the same segment and so with the same key; that no nonce is
+//! used twice then rests on the guest's random generator being seeded anew.
+//!
 //! A frame is closed at 256 KiB of records, one that is compressed or encrypted at 16 KiB: of a
 //! plain one, damage costs the records it hits, of the others the frame.
 //!
@@ -99,6 +106,9 @@
 //! accounts (as of next)
 //! ```
 //!
+//! The last letter of `HFCURSR1` is the version, a digit. In every version the first line and its
+//! checksum are as they are here, so that a later one is told from damage: it is intact.
+//!
 //! **Accounts**: source 0 is `(unknown)`, source 1 is `(other)`.
 //!
 //! ```text
@@ -113,6 +123,10 @@
 //! segment is read. That segment is not written again; the next append begins a new one. Without
 //! a cursor every segment is read, everything on disk counts as queued (it is sent again), and
 //! what came before counts as delivered where the newest header does not know better.
+//!
+//! A damaged header is not written anew: the accounts in it cannot be had exactly from anywhere
+//! else, and wrong ones would do harm. No record is lost by it, since the file's name has the base
+//! and the id; it goes with the file. Of a file, the first 32 MiB are read, which no segment exceeds.
 //!
 //! Before anything is handed out the last segment is synced: a gateway that was killed may have
 //! left the end of it to the operating system.

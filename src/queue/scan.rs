@@ -64,6 +64,8 @@ pub(super) struct Scan {
     pub(super) claimed_end: u64,
     /// The last frame, where its body is not intact and nothing is behind it that is.
     pub(super) unfinished: Option<Unfinished>,
+    /// The key of its encrypted frames: a segment has one.
+    pub(super) key: Option<KeyTag>,
     /// A key without which some of it could not be read.
     pub(super) key_missing: Option<KeyTag>,
 }
@@ -149,6 +151,7 @@ impl Scanner<'_> {
         let sequences = header.first_sequence..header.end_sequence().min(self.limit);
         let body = &self.bytes[start..end];
         let is_intact = header.body_is_intact(body, self.salt);
+        self.scan.key = self.scan.key.or(header.encoding.key());
         if header.encoding != Encoding::PLAIN {
             if is_intact {
                 self.take_encoded(start - FRAME_HEADER_BYTES, header, body);

@@ -8,7 +8,7 @@ use super::{Stopped, folder, folder::FolderArgs, verify};
 use crate::{
     cli::{Exit, ledger, terminal::print},
     clock::SystemClock,
-    queue::{self, Environment, Folder, Repaired},
+    queue::{self, Environment, Folder, Repaired, Report},
 };
 
 /// Options of `holdfast queue repair`.
@@ -44,7 +44,9 @@ fn preview(folder: &Folder) -> Result<(String, Exit), Stopped> {
     let report = folder.verify()?;
     let removable = queue::removable(folder)?;
     if report.is_clean() && removable.is_empty() {
-        return Ok(("nothing is wrong; there is nothing to repair\n".to_owned(), Exit::Success));
+        let verdict = if report.remarks.is_empty() { "nothing is wrong; " } else { "" };
+        let text = remarks(&report) + verdict + "there is nothing to repair\n";
+        return Ok((text, Exit::Success));
     }
     let mut lines = vec![verify::text(&report)];
     if report.damaged() > 0 {
@@ -56,8 +58,7 @@ fn preview(folder: &Folder) -> Result<(String, Exit), Stopped> {
     let dead = removable.iter();
     lines.extend(dead.map(|file| format!("would remove {file}, which holds nothing needed\n")));
     let exit = if report.irreparable {
-        lines
-            .push("would leave damaged headers and files that cannot be read as they are\n".into());
+        lines.push("would leave files that cannot be read as they are\n".to_owned());
         Exit::PromiseBroken
     } else {
         Exit::Success
@@ -66,9 +67,16 @@ fn preview(folder: &Folder) -> Result<(String, Exit), Stopped> {
     Ok((lines.concat(), exit))
 }
 
+/// A line for each thing that is damaged and needs no repair.
+fn remarks(report: &Report) -> String {
+    report.remarks.iter().flat_map(|remark| [remark.as_str(), "\n"]).collect()
+}
+
 fn text(done: &Repaired) -> String {
     if done.was_sound() {
-        return "nothing was wrong\n".to_owned() + &ledger::table(&done.after);
+        let that = if done.found.remarks.is_empty() { "" } else { " that needs repair" };
+        let verdict = format!("nothing was wrong{that}\n");
+        return remarks(&done.found) + &verdict + &ledger::table(&done.after);
     }
     let mut lines = vec![format!("found:\n{}\ndone:\n", verify::text(&done.found))];
     if done.found.damaged() > 0 {

@@ -125,6 +125,7 @@ struct SegmentLine<'a> {
     file: &'a str,
     bytes: u64,
     format_version: Option<u16>,
+    key: Option<String>,
     base: u64,
     end: u64,
     records: u64,
@@ -140,6 +141,7 @@ impl<'a> From<&'a SegmentFile> for SegmentLine<'a> {
             file: &file.file,
             bytes: file.bytes,
             format_version: file.format_version,
+            key: file.key.map(|tag| tag.to_string()),
             base: file.base,
             end: file.end,
             records: file.records,
@@ -160,7 +162,7 @@ fn files_json(files: &StreamFiles) -> String {
 fn files_text(files: &StreamFiles) -> String {
     let head = [
         "segment", "oldest", "newest", "first", "last", "records", "queued", "damaged", "bytes",
-        "format",
+        "format", "key",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for file in &files.segments {
@@ -175,6 +177,7 @@ fn files_text(files: &StreamFiles) -> String {
             file.damaged.to_string(),
             file.bytes.to_string(),
             file.format_version.map_or_else(|| "?".to_owned(), |version| version.to_string()),
+            file.key.map_or_else(|| "-".to_owned(), |tag| tag.to_string()),
         ]);
     }
     let mut others = vec![["other file", "purpose", "bytes"].map(str::to_owned).to_vec()];

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Damage, Torn,
     damage::{named, open_gaps},
+    recovery::header_remark,
     scan::Gap,
 };
 
@@ -22,18 +23,20 @@ pub struct Report {
     /// Records of writes that were cut off. Nothing is wrong with that: nobody was told that they
     /// were stored.
     pub torn: Vec<Torn>,
-    /// Anything else that is wrong: a header, a slot of the cursor, a file that cannot be read.
+    /// Anything else that is wrong: a slot of the cursor, a file that cannot be read.
     pub notes: Vec<String>,
+    /// What is damaged and needs no repair, since nothing is lost by it and it goes by itself:
+    /// the header of a segment.
+    pub remarks: Vec<String>,
     /// Queued records that are intact.
     pub intact: u64,
-    /// Whether a repair leaves some of it as it is: a damaged header of a segment that is still
-    /// needed, or a segment that cannot be read at this time.
+    /// Whether a repair leaves some of it as it is: a segment that cannot be read at this time.
     #[serde(skip)]
     pub irreparable: bool,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong that needs repair.
     pub fn is_clean(&self) -> bool {
         self.damage.is_empty() && self.notes.is_empty()
     }
@@ -53,6 +56,7 @@ impl Report {
             })
         });
         self.notes.retain(|note| earlier.notes.contains(note));
+        self.remarks.retain(|remark| earlier.remarks.contains(remark));
         self.irreparable &= earlier.irreparable;
     }
 }
@@ -70,6 +74,7 @@ impl Folder {
             all.damage.extend(one.damage);
             all.torn.extend(one.torn);
             all.notes.extend(one.notes);
+            all.remarks.extend(one.remarks);
             all.intact += one.intact;
             all.irreparable |= one.irreparable;
         }
@@ -79,7 +84,7 @@ impl Folder {
     fn verify_stream(&self, stream: &str) -> io::Result<Report> {
         let mut found = self.read_stream(stream)?;
         for _ in 1..TRIES {
-            if found.is_clean() {
+            if found.is_clean() && found.remarks.is_empty() {
                 break;
             }
             self.pause();
@@ -97,39 +102,29 @@ impl Folder {
     fn read_stream(&self, stream: &str) -> io::Result<Report> {
         let found = self.assess(stream)?;
         let mut report = Report::default();
-        report.notes.extend(found.report.notes.iter().cloned());
-        let mut note = |text: String| {
-            if !report.notes.contains(&text) {
-                report.notes.push(text);
+        let once = |texts: &mut Vec<String>, text: String| {
+            if !texts.contains(&text) {
+                texts.push(text);
             }
         };
-        let parts = parts(&found);
-        let last = parts.last().map(|part| part.name);
-        // A segment is given back when no intact record waits in it nor before it; the last stays.
-        let mut stays = false;
-        for part in parts {
-            stays |= Some(part.name) == last;
+        report.notes.extend(found.report.notes.iter().cloned());
+        report.remarks.extend(found.report.remarks.iter().cloned());
+        for part in parts(&found) {
             let gaps = match self.look_at(stream, part)? {
                 Sight::Gone => continue,
                 Sight::Unreadable(error) => {
-                    note(format!(
-                        "stream {stream}: {} cannot be read: {error}",
-                        part.name.file_name()
-                    ));
-                    stays = true;
+                    let file = part.name.file_name();
+                    let text = format!("stream {stream}: {file} cannot be read: {error}");
+                    once(&mut report.notes, text);
                     report.irreparable = true;
                     vec![Gap { sequences: part.name.base..part.end, bytes: 0..part.file_bytes }]
                 }
                 Sight::Seen(survey) => {
                     let records = survey.scan.records.iter();
                     let queued = records.filter(|record| !found.settled.contains(record.sequence));
-                    let intact = queued.count() as u64;
-                    report.intact += intact;
-                    stays |= intact > 0;
+                    report.intact += queued.count() as u64;
                     if survey.header.is_none() {
-                        report.irreparable |= stays;
-                        let file = part.name.file_name();
-                        note(format!("stream {stream}: the header of {file} is damaged"));
+                        once(&mut report.remarks, header_remark(stream, part.name));
                     }
                     survey.scan.gaps(part.name.base, part.end)
                 }

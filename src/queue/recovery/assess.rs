@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use super::{files, rebuild, report::Recovery, required_keys};
+use super::{
+    files, readable, rebuild,
+    report::{Recovery, header_remark},
+};
 use crate::{
     Torn,
     accounts::{Accounts, Fate, UNKNOWN},
@@ -15,6 +18,7 @@ use crate::{
     damage::{self, charge, missing_by_source, open_gaps},
     disk::{Disk, is_no_damage},
     keys::Keys,
+    quarantine::Pieces,
     record::SEQUENCE_END,
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName, records_max},
@@ -44,18 +48,10 @@ pub(crate) struct Assessment {
     pub(crate) spares: Vec<(String, u64)>,
     /// Damage and remarks.
     pub(crate) report: Recovery,
-    /// For the quarantine.
-    pub(crate) cut_out: Vec<CutOut>,
+    /// What is missing, for the quarantine.
+    pub(crate) cut_out: Pieces,
     pub(crate) cursor_generation: u64,
     pub(crate) segment_generation: u32,
-}
-
-/// A segment in which something is missing.
-#[derive(Debug)]
-pub(crate) struct CutOut {
-    pub(crate) survey: Survey,
-    pub(crate) damaged: Vec<Gap>,
-    pub(crate) torn: Option<Gap>,
 }
 
 /// Assesses the folder `dir` of a stream.
@@ -102,6 +98,13 @@ impl Work<'_> {
         self.found.report.notes.push(format!("stream {}: {text}", self.stream));
     }
 
+    fn remark_on_header(&mut self, name: SegmentName) {
+        let remark = header_remark(self.stream, name);
+        if !self.found.report.remarks.contains(&remark) {
+            self.found.report.remarks.push(remark);
+        }
+    }
+
     /// A segment's header; `None` where it is damaged, which is remarked upon.
     pub(super) fn header(&mut self, name: SegmentName) -> io::Result<Option<SegmentHeader>> {
         let read = segment::open(self.disk, self.dir, name)
@@ -109,10 +112,10 @@ impl Work<'_> {
             .and_then(|file| SegmentHeader::read(&*file, name));
         match read {
             Ok(header) => Ok(Some(header)),
-            Err(HeaderError::Newer(version)) => Err(newer(version)),
+            Err(HeaderError::Newer(version)) => Err(newer(&name.file_name(), version)),
             Err(HeaderError::Io(error)) if is_no_damage(&error) => Err(error),
             Err(HeaderError::Damaged | HeaderError::Io(_)) => {
-                self.note(&format!("the header of {} is damaged", name.file_name()));
+                self.remark_on_header(name);
                 Ok(None)
             }
         }
@@ -157,7 +160,7 @@ impl Work<'_> {
             self.note("one of the two cursor slots is damaged; some records may be sent twice");
         }
         self.drop_settled_segments();
-        required_keys::require(self)?;
+        readable::require(self)?;
         let last = self.found.segments.back().map(|last| last.name);
         let mut known_until = next;
         if let Some(last) = last.filter(|last| next < last.base) {
@@ -253,7 +256,8 @@ impl Work<'_> {
         }
         for pair in segments.windows(2).filter(|pair| pair[1].base > next) {
             let Some(survey) = self.survey(pair[0], pair[1].base)? else { continue };
-            self.count_behind(survey, next.max(pair[0].base)..pair[1].base, Vec::new(), None);
+            let range = next.max(pair[0].base)..pair[1].base;
+            self.count_behind(&survey, range, Vec::new(), None);
         }
         self.found.next = last.base;
         Ok(last.base)
@@ -272,10 +276,10 @@ impl Work<'_> {
     /// found before them, `torn` is what lies behind them.
     pub(super) fn count_behind(
         &mut self,
-        survey: Survey,
+        survey: &Survey,
         range: Range<u64>,
         before: Vec<Gap>,
-        torn: Option<Gap>,
+        torn: Option<&Gap>,
     ) {
         let found = &mut self.found;
         for (source, count) in survey.by_source(|sequence| range.contains(&sequence)) {
@@ -287,17 +291,14 @@ impl Work<'_> {
             found.accounts.lost_unknown(gap.sequences.end - gap.sequences.start);
             found.settled.insert_range(gap.sequences.clone());
         }
-        self.cut_out(survey, [before, gaps].concat(), torn);
+        self.cut_out(survey, &[before, gaps].concat(), torn);
     }
 
-    pub(super) fn cut_out(&mut self, survey: Survey, damaged: Vec<Gap>, torn: Option<Gap>) {
-        if damaged.is_empty() && torn.is_none() {
-            return;
-        }
+    pub(super) fn cut_out(&mut self, survey: &Survey, damaged: &[Gap], torn: Option<&Gap>) {
         let Recovery { damage, torn: told, .. } = &mut self.found.report;
-        damage.extend(damage::named(self.stream, survey.name, &damaged));
-        told.extend(torn.iter().map(|gap| Torn::of(self.stream, survey.name, gap)));
-        self.found.cut_out.push(CutOut { survey, damaged, torn });
+        damage.extend(damage::named(self.stream, survey.name, damaged));
+        told.extend(torn.map(|gap| Torn::of(self.stream, survey.name, gap)));
+        self.found.cut_out.cut_out(survey, damaged, torn);
     }
 
     /// Where the stream ends by its last segment, and what of its last write is torn: that is not
@@ -337,9 +338,9 @@ impl Work<'_> {
             }
         }
         if survey.header.is_none() {
-            self.note(&format!("the header of {} is damaged", name.file_name()));
+            self.remark_on_header(name);
         }
-        self.count_behind(survey, known..end, gaps, torn);
+        self.count_behind(&survey, known..end, gaps, torn.as_ref());
         Ok(())
     }
 }

@@ -56,14 +56,14 @@ pub(super) fn without_cursor(work: &mut Work<'_>, slot_damaged: bool) -> io::Res
         }
         work.found.next = end;
         if name.base >= known {
-            work.count_behind(survey, name.base..end, Vec::new(), torn);
+            work.count_behind(&survey, name.base..end, Vec::new(), torn.as_ref());
         } else {
             let gaps = survey.scan.gaps(name.base, end);
             for gap in &gaps {
                 damaged += gap.sequences.end - gap.sequences.start;
                 work.found.settled.insert_range(gap.sequences.clone());
             }
-            work.cut_out(survey, gaps, torn);
+            work.cut_out(&survey, &gaps, torn.as_ref());
         }
     }
     let found = &mut work.found;

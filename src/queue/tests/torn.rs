@@ -7,7 +7,7 @@ use super::harness::{Coding, Harness, SMALL, STREAM, root, sequences};
 use crate::{
     OnFull,
     disk::simulated::SECTOR_BYTES,
-    frame::{FRAME_HEADER_BYTES, FrameHeader},
+    frame::{FRAME_HEADER_BYTES, FrameHeader, RECORD_BYTES_MIN},
 };
 
 /// Records of the batch that is cut off.
@@ -329,7 +329,7 @@ fn what_the_disk_cannot_read_is_damaged_and_not_torn() {
     assert!((1..40).contains(&there), "{there}");
     // Whether another batch lay behind, in the rest of the block, nobody can tell.
     let perhaps = queue.shared().state().next - 40;
-    assert!(perhaps <= BLOCK_BYTES / RECORD_BYTES_MIN as u64, "{perhaps}");
+    assert!(perhaps <= 4096 / RECORD_BYTES_MIN as u64, "{perhaps}");
     assert_eq!(queue.total().damaged, 40 - there + perhaps);
 }
 
