@@ -152,6 +152,17 @@
 //! segment, behind all that the cursor knew, and leaves nothing that speaks of it, it cannot be
 //! told from a write that never was.
 //!
+//! A last segment that cannot be read holds an unknown number of records. The stream goes on behind
+//! the most that the file can hold; that many count as queued, of source `(unknown)`, until it can
+//! be read: then those that are there get their sources, and the rest counts as damaged. The same
+//! holds of a tail that cannot be read. Where a file cannot be read that would replace others, it
+//! is passed over and left there, and they stay.
+//!
+//! While a segment cannot be read at all, reading stops before it, and says so. It is taken for
+//! damaged when that has lasted for a minute and three tries in which the disk did all else that
+//! was asked of it: another file could be read and synced, and no write failed. A disk that is
+//! gone costs nothing.
+//!
 //! **Quarantine**: what is damaged is copied to `.bad` as it was found, unless it is zeros, and
 //! named in `.txt` with the reason: the disk could not read it, the file ends before it, there are
 //! only zeros, or no checksum fits. So is what lies where records were torn. The folder takes at most a sixteenth of the stream's limit,
