@@ -17,8 +17,10 @@ mod power;
 
 pub(crate) use fault::{Extent, Failure, Op};
 use fault::{Faults, Ruling};
+pub(crate) use power::Loss;
+#[cfg(test)]
+pub(crate) use power::SECTOR_BYTES;
 use power::{Change, Inode, NameChange};
-pub(crate) use power::{Loss, SECTOR_BYTES};
 
 use super::{Access, Disk, DiskFile, Entry, Lock, Space};
 
