@@ -110,9 +110,11 @@ impl<'de> Deserializer<'de> for Node {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         let text = self.0.into_string()?;
-        visitor.visit_str(&text).map_err(|misfit: Misfit| match misfit.message.contains(&text) {
-            true => misfit,
-            false => Misfit { message: format!("`{text}`: {}", misfit.message), ..misfit },
+        visitor.visit_str(&text).map_err(|misfit: Misfit| {
+            if misfit.message.contains(&text) {
+                return misfit;
+            }
+            Misfit { message: format!("`{text}`: {}", misfit.message), ..misfit }
         })
     }
 
