@@ -19,4 +19,5 @@ mod reserve;
 mod retention;
 mod seeds;
 mod small_disk;
+mod turned_away;
 mod upgrade;
