@@ -1,5 +1,6 @@
 //! The engine under a disk that misbehaves, without threads and runtime.
 
+mod broken_imports;
 mod damage;
 mod encoded;
 mod faults;
