@@ -131,6 +131,7 @@ impl<'a> RecordView<'a> {
     /// What the search of a segment does in a shorter way ([`Sums`](crate::sums::Sums)), for one
     /// record: for bytes of unknown health, the sequence must lie in `plausible` and the
     /// record's own checksum must fit.
+    #[cfg(any(test, feature = "simulated"))]
     pub(super) fn decode_checked(
         bytes: &'a [u8],
         salt: Salt,

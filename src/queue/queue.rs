@@ -144,10 +144,7 @@ impl Queue {
     /// Counts a message that was not taken in.
     pub fn refuse(&self, stream: StreamId, source: &str, reason: Refusal) {
         if let Some(shared) = self.0.streams.get(usize::from(stream.0)) {
-            let mut state = shared.state();
-            let id = state.accounts.id(source);
-            state.accounts.refuse(id, reason);
-            state.changes += 1;
+            shared.refuse(source, reason);
         }
     }
 
