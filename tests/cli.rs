@@ -1,8 +1,14 @@
 //! The command line: every problem at once, each with file, key and remedy, and exit codes.
 
-use std::process::Output;
+use std::{
+    fs::File,
+    process::{Child, Command, Output},
+    time::Duration,
+};
 
-use crate::support::{Gateway, folder};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Fleet, Gateway, Load, folder, holdfast, wait_for, wait_until};
 
 fn printed(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
@@ -96,9 +102,9 @@ fn the_ledger_of_a_dead_gateway_can_be_read_and_balances() {
     let folder = folder();
     let mut gateway = Gateway::new(folder.path(), "");
     gateway.start();
-    let load = crate::support::Load { devices: 2, messages_each: 25, ..Default::default() };
-    let fleet = crate::support::Fleet::start(load, gateway.address.clone());
-    fleet.finish(std::time::Duration::from_secs(20));
+    let load = Load { devices: 2, messages_each: 25, ..Default::default() };
+    let fleet = Fleet::start(load, gateway.address.clone());
+    fleet.finish(Duration::from_secs(20));
     gateway.kill();
     let ledger = gateway.ledger();
     ledger.expect_exact();
@@ -107,4 +113,33 @@ fn the_ledger_of_a_dead_gateway_can_be_read_and_balances() {
     assert!(plain.status.success(), "{}", printed(&plain));
     let text = printed(&plain);
     assert!(text.contains("telemetry") && text.contains("d00") && text.contains("50"), "{text}");
+}
+
+/// Killed when the test ends, however it does.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, as it should.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    const LIMIT: Duration = Duration::from_secs(20);
+    let folder = folder();
+    let gateway = Gateway::new(folder.path(), "");
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(holdfast());
+    command.arg("run").arg("--config").arg(gateway.config()).stderr(full);
+    let mut child = Running(command.spawn().unwrap());
+    wait_until("it listens", LIMIT, || {
+        assert_eq!(child.0.try_wait().unwrap(), None, "it ended");
+        gateway.data().join("listeners.json").exists()
+    });
+    kill_process(Pid::from_child(&child.0), Signal::TERM).unwrap();
+    let status = wait_for("it stops", LIMIT, || child.0.try_wait().unwrap());
+    assert!(status.success(), "{status}");
 }

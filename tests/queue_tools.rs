@@ -4,10 +4,13 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, SystemTime},
 };
+
+mod output;
 
 use crate::support::{
     Cloud, DeviceLog, Fleet, Gateway, Load, compare, folder, holdfast, wait_until,
@@ -75,18 +78,19 @@ fn fingerprint(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     found
 }
 
-/// The first segment with records, and where the payload of some message is in it.
+fn first_segment(queue: &Path) -> PathBuf {
+    let files = fs::read_dir(queue.join("telemetry")).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|e| e == "seg")).min().unwrap()
+}
+
+/// Changes the topic of some message in the first segment.
 fn damage_one(queue: &Path) {
-    let segments =
-        fs::read_dir(queue.join("telemetry")).unwrap().map(|entry| entry.unwrap().path());
-    let mut segments: Vec<_> =
-        segments.filter(|path| path.extension().is_some_and(|e| e == "seg")).collect();
-    segments.sort();
-    let mut content = fs::read(&segments[0]).unwrap();
+    let segment = first_segment(queue);
+    let mut content = fs::read(&segment).unwrap();
     let topic = b"gw-test/sensors/d00";
     let at = content.windows(topic.len()).position(|window| window == topic).unwrap();
     content[at + 2] ^= 1;
-    fs::write(&segments[0], content).unwrap();
+    fs::write(&segment, content).unwrap();
 }
 
 #[test]
@@ -223,6 +227,71 @@ fn damage_is_named_and_repaired_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_dry_run_ends_as_the_repair_does_and_nothing_is_done_where_nothing_is_wrong() {
+    let folder = folder();
+    let (gateway, _) = killed_with_a_backlog(folder.path(), "");
+    let dir = queue(&gateway);
+    expect(&gateway.command(&["queue", "repair"]), 0);
+    let text = expect(&on(&dir, &["repair", "--dry-run"]), 0);
+    assert!(text.contains("there is nothing to repair"), "{text}");
+    let before = fingerprint(&dir);
+    let text = expect(&gateway.command(&["queue", "repair"]), 0);
+    assert!(text.contains("nothing was wrong") && !text.contains("wrote"), "{text}");
+    assert!(fingerprint(&dir) == before, "a repair of nothing changed something");
+    // The header stays damaged as long as there is a record in the segment, and costs nothing.
+    let segment = first_segment(&dir);
+    let mut content = fs::read(&segment).unwrap();
+    content[3] ^= 1;
+    fs::write(&segment, content).unwrap();
+    let text = expect(&on(&dir, &["repair", "--dry-run"]), 0);
+    assert!(
+        text.contains("there is nothing to repair") && text.contains("the header of"),
+        "{text}"
+    );
+    let text = expect(&gateway.command(&["queue", "repair"]), 0);
+    assert!(text.contains("nothing was wrong that needs repair"), "{text}");
+    let text = expect(&on(&dir, &["verify"]), 0);
+    assert!(text.contains("the header of") && text.contains("nothing needs repair"), "{text}");
+}
+
+#[test]
+fn an_import_makes_a_queue_only_where_a_configuration_says() {
+    let folder = folder();
+    let (old, _) = killed_with_a_backlog(&folder.path().join("old"), "");
+    let backlog = folder.path().join("backlog.jsonl");
+    let backlog = backlog.to_str().unwrap();
+    expect(&on(&queue(&old), &["export", "-o", backlog]), 0);
+    let typo = folder.path().join("typo");
+    let text = expect(&on(&typo, &["import", backlog]), 2);
+    assert!(text.contains("typo") && text.contains("-c FILE"), "{text}");
+    assert!(!typo.exists(), "something was made");
+    let new = Gateway::new(&folder.path().join("new"), "");
+    let text = expect(&new.command(&["queue", "import", "--stream", "events", backlog]), 0);
+    assert!(text.contains("what waits there:") && text.contains("telemetry 2000"), "{text}");
+    expect(&on(&queue(&new), &["import", backlog]), 0);
+    assert_eq!(new.ledger().total("telemetry").queued, MESSAGES);
+}
+
+#[test]
+fn root_is_told_what_to_do_with_the_files_it_made_in_a_folder_of_the_service() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root makes files that the service cannot write to");
+        return;
+    }
+    let folder = folder();
+    let (old, _) = killed_with_a_backlog(&folder.path().join("old"), "");
+    let new = Gateway::new(&folder.path().join("new"), "");
+    fs::create_dir(new.data()).unwrap();
+    let import = ["queue", "import", "--from-dir", queue(&old).to_str().unwrap()].map(String::from);
+    let import: Vec<_> = import.iter().map(String::as_str).collect();
+    let text = expect(&new.command(&import), 0);
+    assert!(!text.contains("chown"), "{text}");
+    chown(new.data(), Some(7), Some(8)).unwrap();
+    let text = expect(&new.command(&import), 0);
+    assert!(text.contains(&format!("chown -R 7:8 {}", queue(&new).display())), "{text}");
+}
+
+#[test]
 fn a_running_gateway_is_looked_at_and_not_written_to() {
     let folder = folder();
     let mut gateway = Gateway::new(folder.path(), "");
@@ -279,9 +348,15 @@ fn wrong_arguments_are_answered_with_what_is_there() {
     assert!(text.contains("events, telemetry"), "{text}");
     let text = expect(&on(&gateway.data(), &["ls"]), 2);
     assert!(text.contains(&format!("{} is one", queue(&gateway).display())), "{text}");
-    expect(&on(&folder.path().join("nowhere"), &["ls"]), 1);
+    let text = expect(&on(&folder.path().join("nowhere"), &["ls"]), 2);
+    assert!(text.contains("nowhere") && text.contains("has not run yet"), "{text}");
+    let new = Gateway::new(&folder.path().join("new"), "");
+    let text = expect(&new.command(&["ledger"]), 2);
+    assert!(text.contains("there is no queue in") && text.contains("data_dir"), "{text}");
     let text = expect(&gateway.command(&["queue", "import", "no-such-file"]), 1);
-    assert!(text.contains("no-such-file line 1: No such file"), "{text}");
+    assert!(text.contains("no-such-file: No such file") && !text.contains("line"), "{text}");
+    let text = expect(&on(&queue(&gateway), &["show", "telemetry", "--count", "0"]), 2);
+    assert!(text.contains("--count"), "{text}");
     let head = on(&queue(&gateway), &["export"]);
     assert!(head.status.success());
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Exit;
+use super::{Exit, terminal::tell};
 use crate::demo::{self, Options, Verdict};
 
 /// Options of `holdfast demo`.
@@ -27,7 +27,7 @@ pub(super) fn demo(args: &DemoArgs) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("holdfast demo: cannot start the runtime: {error}");
+            tell(format_args!("holdfast demo: cannot start the runtime: {error}"));
             return Exit::Failure;
         }
     };
@@ -36,7 +36,7 @@ pub(super) fn demo(args: &DemoArgs) -> Exit {
         Ok(Verdict::Broken) => Exit::PromiseBroken,
         Ok(Verdict::Interrupted) => Exit::Interrupted,
         Err(error) => {
-            eprintln!("holdfast demo: {error:#}");
+            tell(format_args!("holdfast demo: {error:#}"));
             Exit::Failure
         }
     }

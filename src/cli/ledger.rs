@@ -2,51 +2,37 @@
 
 use clap::Args;
 
-use super::{ConfigArgs, Exit};
-use crate::queue::{self, Counts, Ledger};
+use super::{
+    Exit,
+    queue::{FolderArgs, Stopped},
+    terminal::print,
+};
+use crate::queue::{Counts, Ledger};
 
 /// Options of `holdfast ledger`.
 #[derive(Debug, Args)]
 pub(super) struct LedgerArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    folder: FolderArgs,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn ledger(args: &LedgerArgs) -> Exit {
-    let loaded = match args.config.load() {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Exit::Config;
-        }
-    };
-    let dir = loaded.config.queue_dir();
-    let keys = match loaded.config.queue.keys() {
-        Ok(keys) => keys,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return Exit::Config;
-        }
-    };
-    let ledger = match queue::Folder::new(&dir).with_keys(keys).ledger() {
-        Ok(ledger) => ledger,
-        Err(error) => {
-            eprintln!("holdfast ledger: {error}");
-            return Exit::Failure;
-        }
-    };
-    if args.json {
-        println!(
-            "{}",
-            serde_json::to_string(&ledger).expect("a ledger holds only names and counts")
-        );
+    show(args).unwrap_or_else(|stopped| stopped.told("ledger"))
+}
+
+fn show(args: &LedgerArgs) -> Result<Exit, Stopped> {
+    let ledger = args.folder.open()?.ledger()?;
+    let text = if args.json {
+        let json = serde_json::to_string(&ledger).expect("a ledger holds only names and counts");
+        json + "\n"
     } else {
-        print!("{}", table(&ledger));
-    }
-    if ledger.balances() { Exit::Success } else { Exit::PromiseBroken }
+        table(&ledger)
+    };
+    print(&text).map_err(Stopped::output)?;
+    Ok(if ledger.balances() { Exit::Success } else { Exit::PromiseBroken })
 }
 
 /// The ledger as a table, one line per source and a sum per stream.

@@ -12,7 +12,9 @@ pub(super) fn start(level: &str) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false);
+        .with_target(false)
+        // It would be reported on the very output that cannot be written, with a panic.
+        .log_internal_errors(false);
     // Fails only where a subscriber is installed already, and then that one serves.
     drop(subscriber.try_init());
 }

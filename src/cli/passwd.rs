@@ -8,19 +8,19 @@ use argon2::{
     password_hash::{PasswordHasher, SaltString},
 };
 
-use super::Exit;
+use super::{
+    Exit,
+    terminal::{printed, tell},
+};
 
 /// MQTT carries a password of at most this many bytes.
 const PASSWORD_BYTES_MAX: usize = 65_535;
 
 pub(super) fn passwd() -> Exit {
     match hash_from_stdin() {
-        Ok(hash) => {
-            println!("{hash}");
-            Exit::Success
-        }
+        Ok(hash) => printed("passwd", &(hash + "\n"), Exit::Success),
         Err(error) => {
-            eprintln!("holdfast passwd: {error:#}");
+            tell(format_args!("holdfast passwd: {error:#}"));
             Exit::Failure
         }
     }
@@ -28,8 +28,7 @@ pub(super) fn passwd() -> Exit {
 
 fn hash_from_stdin() -> anyhow::Result<String> {
     if io::stdin().is_terminal() {
-        eprint!("Password (it will be visible): ");
-        io::stderr().flush()?;
+        write!(io::stderr(), "Password (it will be visible): ")?;
     }
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).context("reading the password from standard input")?;

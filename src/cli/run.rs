@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigArgs, Exit, logging};
+use super::{ConfigArgs, Exit, logging, terminal::tell};
 use crate::{
     app::{self, AppError},
     config::{self, Loaded, Problems},
@@ -18,7 +18,7 @@ pub(super) fn run(args: &ConfigArgs) -> Exit {
     let loaded = match checked(args) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            eprintln!("{problems}");
+            tell(problems);
             return Exit::Config;
         }
     };

@@ -1,12 +1,41 @@
 //! What goes to the terminal: written without a panic, and harmless to it.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+};
 
 use rustix::termios::tcgetwinsize;
 
+use super::Exit;
+
 /// Writes to standard output. Whoever reads may have seen enough (`| head`): that is no failure.
 pub(super) fn print(text: &str) -> io::Result<()> {
-    ended_early_is_fine(io::stdout().lock().write_all(text.as_bytes()))
+    let mut out = io::stdout().lock();
+    ended_early_is_fine(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints the outcome of a command that ends with `exit` then, or with a failure where standard
+/// output cannot be written.
+pub(super) fn printed(command: &str, text: &str, exit: Exit) -> Exit {
+    match print(text) {
+        Ok(()) => exit,
+        Err(error) => {
+            tell(format_args!("holdfast {command}: {}", unwritable(&error)));
+            Exit::Failure
+        }
+    }
+}
+
+/// What is said where standard output cannot be written.
+pub(super) fn unwritable(error: &io::Error) -> String {
+    format!("standard output cannot be written: {error}")
+}
+
+/// Writes a line to standard error.
+pub(super) fn tell(line: impl fmt::Display) {
+    // Where even this cannot be written, there is nobody left to be told.
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Takes it for success if the reader of standard output went away.

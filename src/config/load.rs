@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Config, Problem, Problems, layers,
-    schema::{SECTIONS, nearest},
+    misfit::Misfit,
+    schema::{SECTIONS, instead_of},
+    value::Node,
 };
 
 /// A configuration with the files it came from.
@@ -150,49 +152,33 @@ impl Sections {
 
     /// One table by its schema: unknown keys and the first value that does not fit.
     fn table<T: DeserializeOwned>(&mut self, path: &str, value: Value) -> Option<T> {
-        let origin = first_origin(&value);
+        let whole = value.clone();
         let mut unknown = Vec::new();
         let mut track = serde_path_to_error::Track::new();
-        let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+        let tracked = serde_path_to_error::Deserializer::new(Node(value), &mut track);
         let result = T::deserialize(serde_ignored::Deserializer::new(tracked, &mut |ignored| {
-            unknown.push(format!("{path}.{}", in_brackets(&ignored.to_string())));
+            unknown.push(in_brackets(&ignored.to_string()));
         }));
-        for key in unknown {
-            self.problems.push(unknown_key(origin.clone(), &key));
+        for inner in unknown {
+            let origin = origin_of(&whole, &inner);
+            self.problems.push(unknown_key(origin, &format!("{path}.{inner}")));
         }
         match result {
             Ok(table) => Some(table),
-            Err(error) => {
+            Err(Misfit { message, remedy }) => {
                 let inner = in_brackets(&track.path().to_string());
+                let file = origin_of(&whole, &inner);
                 let key = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
-                self.problems.push(misfit(origin, key, &error));
+                self.problems.push(Problem { file, ..Problem::new(key, message, remedy) });
                 None
             }
         }
     }
 }
 
-fn misfit(origin: Option<String>, key: String, error: &ConfigError) -> Problem {
-    let (file, message) = match error {
-        ConfigError::Type { origin, unexpected, expected, .. } => {
-            (origin.clone(), format!("this is {unexpected}, but it has to be {expected}"))
-        }
-        other => (None, other.to_string()),
-    };
-    Problem {
-        file: file.or(origin),
-        ..Problem::new(key, message, "see config/holdfast.toml for what each key takes")
-    }
-}
-
 fn unknown_key(file: Option<String>, path: &str) -> Problem {
     let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
-    let table: String = without_indices(table);
-    let remedy = match nearest(&table, key) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => "remove it; config/holdfast.toml shows every key".to_owned(),
-    };
-    Problem { file, ..Problem::new(path, "unknown key", remedy) }
+    Problem { file, ..Problem::new(path, "unknown key", instead_of(&without_indices(table), key)) }
 }
 
 /// `device.0.point.2.adress` → `device[0].point[2].adress`
@@ -213,6 +199,21 @@ fn in_brackets(path: &str) -> String {
 
 fn without_indices(path: &str) -> String {
     path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect::<Vec<_>>().join(".")
+}
+
+/// Where the value at `path`, as [`in_brackets`] writes it, was set.
+fn origin_of(value: &Value, path: &str) -> Option<String> {
+    let mut here = value;
+    for part in path.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
+        let inner = match &here.kind {
+            ValueKind::Table(table) => table.get(part),
+            ValueKind::Array(items) => part.parse().ok().and_then(|i: usize| items.get(i)),
+            _ => None,
+        };
+        let Some(inner) = inner else { break };
+        here = inner;
+    }
+    first_origin(here).or_else(|| first_origin(value))
 }
 
 /// Where a value, or the first of what it holds, was set: tables themselves carry no origin.

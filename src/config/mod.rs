@@ -11,10 +11,12 @@ mod check;
 mod fields;
 mod layers;
 mod load;
+mod misfit;
 mod problem;
 #[cfg(test)]
 mod reference;
 mod schema;
+mod value;
 
 pub mod commands;
 pub mod gateway;

@@ -27,10 +27,14 @@ pub struct Queue {
 
 impl Queue {
     /// The file of the keys: the configured one, or the credential that systemd passes on in the
-    /// folder `credentials` (its `CREDENTIALS_DIRECTORY`).
+    /// folder `credentials` (its `CREDENTIALS_DIRECTORY`). A credential of which it cannot be told
+    /// whether it is there counts as there, so that reading it fails and says why: without keys
+    /// the queue would be written unencrypted.
     pub fn key_file(&self, credentials: Option<&Path>) -> Option<PathBuf> {
-        let credential =
-            || credentials.map(|dir| dir.join(CREDENTIAL)).filter(|file| file.exists());
+        let credential = || {
+            let file = credentials?.join(CREDENTIAL);
+            file.try_exists().unwrap_or(true).then_some(file)
+        };
         self.key_file.clone().or_else(credential)
     }
 
@@ -40,9 +44,7 @@ impl Queue {
         let Some(file) = self.key_file(credentials.as_deref()) else { return Ok(Keys::none()) };
         Keys::read(&file).map_err(|error| {
             let message = format!("{}: {error}", file.display());
-            let remedy =
-                "give it the keys that the queue was written with; a new one goes in front";
-            Problem::new("queue.key_file", message, remedy)
+            Problem::new("queue.key_file", message, error.remedy())
         })
     }
 }
@@ -61,6 +63,16 @@ mod tests {
         assert_eq!(queue.key_file(Some(dir.path())), Some(dir.path().join(CREDENTIAL)));
         queue.key_file = Some("keys".into());
         assert_eq!(queue.key_file(Some(dir.path())), Some("keys".into()));
+    }
+
+    #[test]
+    fn a_credential_out_of_reach_is_a_problem_and_not_the_absence_of_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        // Not a folder, so that the question is refused; for root, too, whom no mode keeps out.
+        let credentials = dir.path().join("credentials");
+        std::fs::write(&credentials, "").unwrap();
+        let file = Queue::default().key_file(Some(&credentials));
+        assert_eq!(file, Some(credentials.join(CREDENTIAL)));
     }
 
     #[test]

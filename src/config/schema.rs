@@ -136,12 +136,30 @@ pub(super) fn tables() -> BTreeMap<&'static str, &'static [&'static str]> {
     ])
 }
 
+/// What to do about an unknown key of a table.
+pub(super) fn instead_of(table: &str, unknown: &str) -> String {
+    let tables = tables();
+    let known = tables.get(table).copied().unwrap_or_default();
+    if let Some(meant) = nearest(known, unknown) {
+        return format!("did you mean `{meant}`?");
+    }
+    let takes = match table {
+        "" => "the sections are".to_owned(),
+        _ => format!("[{table}] takes"),
+    };
+    let list = format!("{takes} {}", known.join(", "));
+    let elsewhere = tables.iter().filter(|(at, keys)| !at.contains('.') && keys.contains(&unknown));
+    match elsewhere.map(|(other, _)| *other).collect::<Vec<_>>()[..] {
+        [other] if !other.is_empty() => format!("it is a key of [{other}]; {list}"),
+        _ => format!("remove it; {list}"),
+    }
+}
+
 /// The known key nearest to an unknown one, if any is near enough to be meant.
-pub(super) fn nearest(table: &str, unknown: &str) -> Option<&'static str> {
+fn nearest(known: &[&'static str], unknown: &str) -> Option<&'static str> {
     /// Below this likeness (Jaro-Winkler, 0 to 1) a suggestion would only mislead.
     const LIKENESS_MIN: f64 = 0.75;
-    tables()
-        .get(table)?
+    known
         .iter()
         .map(|known| (strsim::jaro_winkler(unknown, known), *known))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
@@ -163,8 +181,19 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_suggested_only_when_it_is_near() {
-        assert_eq!(nearest("uplink", "keepalive"), Some("keep_alive"));
-        assert_eq!(nearest("", "routes"), Some("route"));
-        assert_eq!(nearest("uplink", "zzz"), None);
+        assert_eq!(instead_of("uplink", "keepalive"), "did you mean `keep_alive`?");
+        assert_eq!(instead_of("", "routes"), "did you mean `route`?");
+        assert!(instead_of("uplink", "zzz").starts_with("remove it; [uplink] takes url, ca, "));
+    }
+
+    #[test]
+    fn a_key_of_another_table_is_sent_there_and_the_keys_that_are_known_are_listed() {
+        assert_eq!(
+            instead_of("queue", "bytes_max"),
+            "it is a key of [stream]; [queue] takes key_file, commit_interval"
+        );
+        // There are many of this name.
+        assert!(instead_of("queue", "name").starts_with("remove it; "));
+        assert!(instead_of("", "zzz").starts_with("remove it; the sections are gateway, log, "));
     }
 }

@@ -12,9 +12,12 @@ use super::{
     disk::{Access, Disk, DiskFile, is_no_damage, read_whole},
     record::SEQUENCE_END,
     settled::Settled,
+    survey::newer,
 };
 
-const MAGIC: [u8; 8] = *b"HFCURSR1";
+/// What every version begins with; its number follows, a digit.
+const MAGIC: [u8; 7] = *b"HFCURSR";
+const FORMAT_VERSION: u8 = 1;
 /// Magic, generation, length, checksum.
 const HEADER_BYTES: usize = 8 + 8 + 4 + 4;
 /// A slot's file grows in steps of this size, so that a write rarely changes its length.
@@ -74,6 +77,7 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path) -> io::Result<Slots> {
                 }
             }
             Slot::Empty => empty = true,
+            Slot::Newer(version) => return Err(newer(name, u16::from(version))),
             Slot::Damaged => slots.damaged = true,
         }
     }
@@ -87,6 +91,8 @@ enum Slot {
     Intact(u64, Snapshot),
     /// There is no file, or only zeros in it.
     Empty,
+    /// Intact, and of this version, which is later than this program knows.
+    Newer(u8),
     Damaged,
 }
 
@@ -94,8 +100,7 @@ fn read_slot(disk: &dyn Disk, path: &Path) -> io::Result<Slot> {
     let read = disk.open(path, Access::Read).and_then(|file| read_whole(&*file, SLOT_BYTES_MAX));
     Ok(match read {
         Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => Slot::Empty,
-        Ok(bytes) => decode_slot(&bytes)
-            .map_or(Slot::Damaged, |(generation, snapshot)| Slot::Intact(generation, snapshot)),
+        Ok(bytes) => decode_slot(&bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Slot::Empty,
         Err(error) if is_no_damage(&error) => {
             return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
@@ -104,20 +109,31 @@ fn read_slot(disk: &dyn Disk, path: &Path) -> io::Result<Slot> {
     })
 }
 
-fn decode_slot(bytes: &[u8]) -> Option<(u64, Snapshot)> {
+fn decode_slot(bytes: &[u8]) -> Slot {
+    let Some((version, generation, payload)) = checked_payload(bytes) else { return Slot::Damaged };
+    if version > FORMAT_VERSION {
+        return Slot::Newer(version);
+    }
+    let known = (version == FORMAT_VERSION && generation < GENERATION_END).then_some(payload);
+    known
+        .and_then(Snapshot::decode)
+        .map_or(Slot::Damaged, |snapshot| Slot::Intact(generation, snapshot))
+}
+
+/// The version, the generation and what follows the header, where the checksum fits: that much is
+/// the same in every version.
+fn checked_payload(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     let mut take = Take(bytes);
     if take.array()? != MAGIC {
         return None;
     }
-    let generation = take.u64().filter(|generation| *generation < GENERATION_END)?;
+    let version = take.u8().filter(u8::is_ascii_digit)? - b'0';
+    let generation = take.u64()?;
     let length = take.u32()? as usize;
     let checksum = take.u32()?;
     let payload = take.bytes(length)?;
     let expected = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), payload);
-    if checksum != expected {
-        return None;
-    }
-    Some((generation, Snapshot::decode(payload)?))
+    (checksum == expected).then_some((version, generation, payload))
 }
 
 /// Writes the slots; only one writer may.
@@ -140,7 +156,8 @@ impl CursorFile {
     pub(super) fn write(&mut self, encoded: &mut [u8]) -> io::Result<()> {
         let generation = self.generation + 1;
         let (header, payload) = encoded.split_at_mut(HEADER_BYTES);
-        header[..8].copy_from_slice(&MAGIC);
+        header[..7].copy_from_slice(&MAGIC);
+        header[7] = b'0' + FORMAT_VERSION;
         header[8..16].copy_from_slice(&generation.to_le_bytes());
         header[16..20].copy_from_slice(&(payload.len() as u32).to_le_bytes());
         let checksum = crc32c::crc32c_append(crc32c::crc32c(&header[..20]), payload);

@@ -28,6 +28,17 @@ pub struct Damage {
     pub sequences: Range<u64>,
 }
 
+impl Damage {
+    pub(super) fn of(stream: &str, name: SegmentName, gap: &Gap) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            file: name.file_name(),
+            bytes: gap.bytes.clone(),
+            sequences: gap.sequences.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stream, file, bytes, sequences } = self;
@@ -50,13 +61,7 @@ pub(super) fn open_gaps(gaps: &[Gap], settled: &Settled) -> Vec<Gap> {
 }
 
 pub(super) fn named(stream: &str, name: SegmentName, gaps: &[Gap]) -> Vec<Damage> {
-    let named = gaps.iter().map(|gap| Damage {
-        stream: stream.to_owned(),
-        file: name.file_name(),
-        bytes: gap.bytes.clone(),
-        sequences: gap.sequences.clone(),
-    });
-    named.collect()
+    gaps.iter().map(|gap| Damage::of(stream, name, gap)).collect()
 }
 
 /// How many records of each source are missing: those accepted between two points, less those

@@ -5,7 +5,12 @@
 //! hold. To change keys: put a new one in front, restart, and remove the old one when no segment
 //! needs it any more. To end encryption, put the word `none` in front.
 
-use std::{fmt, fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ring::{
     aead::{Algorithm, LessSafeKey, UnboundKey},
@@ -41,23 +46,48 @@ pub enum KeysError {
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// Everybody can read it.
-    #[error("other users may read it (mode {0:03o}); run `chmod 600` on it")]
-    Exposed(u32),
+    /// Everybody may use it.
+    #[error("users outside of its group may use it (mode {mode:03o})")]
+    Exposed {
+        /// The file.
+        file: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// It holds no key.
-    #[error("it holds no key; `openssl rand -hex 32` makes one")]
+    #[error("it holds no key")]
     Empty,
     /// A line is no key.
-    #[error(
-        "line {0} is no key: 64 hexadecimal digits are wanted; `openssl rand -hex 32` makes one"
-    )]
+    #[error("line {0} is no key: 64 hexadecimal digits are wanted")]
     Line(usize),
     /// There are too many, or the file is too long.
-    #[error("it holds more than {KEYS_MAX} keys; remove those that no segment needs any more")]
+    #[error("it holds more than {KEYS_MAX} keys")]
     TooMany,
     /// Two keys cannot be told apart.
-    #[error("two of its keys are the same, or have the same tag {0}; make another")]
+    #[error("two of its keys are the same, or have the same tag {0}")]
     Twice(KeyTag),
+}
+
+impl KeysError {
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                "run this as a user who may read it; the service may with `chown root:holdfast` and \
+                 `chmod 640`"
+            }
+            // The group stays as it is: it is how a service reads what root owns.
+            Self::Exposed { file, .. } => return format!("run `chmod o= {}`", file.display()),
+            Self::Io(_) | Self::Empty => {
+                "give it the keys that the queue was written with, or a new one where it was \
+                 written without: `openssl rand -hex 32` makes one"
+            }
+            Self::Line(_) => "put it right, or back as it was; `openssl rand -hex 32` makes a key",
+            Self::TooMany => "remove those that no segment needs any more",
+            Self::Twice(_) => "remove one, or make another",
+        }
+        .to_owned()
+    }
 }
 
 /// The keys of a queue, the one for new segments first; none where it is not encrypted. Cheap to
@@ -86,12 +116,14 @@ impl Keys {
         Self::default()
     }
 
-    /// Reads a file of keys, which only its owner and group may read.
+    /// Reads a file of keys, which only its owner and group may use. The group may write to it
+    /// too: whoever reads the keys can read every message anyway, and what a writer could spoil
+    /// beyond that, the service's own user could.
     pub fn read(path: &Path) -> Result<Self, KeysError> {
         let metadata = fs::metadata(path)?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o007 != 0 {
-            return Err(KeysError::Exposed(mode));
+            return Err(KeysError::Exposed { file: path.to_owned(), mode });
         }
         if metadata.len() > FILE_BYTES_MAX {
             return Err(KeysError::TooMany);
@@ -222,9 +254,15 @@ mod tests {
         fs::write(file.path(), A).unwrap();
         let set =
             |mode| fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
-        set(0o644);
-        assert!(matches!(Keys::read(file.path()), Err(KeysError::Exposed(0o644))));
-        set(0o640);
-        assert_eq!(Keys::read(file.path()).unwrap().tags().count(), 1);
+        for mode in [0o644, 0o602, 0o601] {
+            set(mode);
+            let error = Keys::read(file.path()).unwrap_err();
+            assert!(error.to_string().contains(&format!("{mode:03o}")), "{error}");
+            assert_eq!(error.remedy(), format!("run `chmod o= {}`", file.path().display()));
+        }
+        for mode in [0o600, 0o640, 0o660] {
+            set(mode);
+            assert_eq!(Keys::read(file.path()).unwrap().tags().count(), 1);
+        }
     }
 }

@@ -22,7 +22,8 @@
 //! # On disk, format versions 1 and 2
 //!
 //! A segment of version 1 has plain frames only; where frames may be compressed or encrypted, it
-//! says 2. Both are read; a later version is refused before anything is touched.
+//! says 2. Both are read; a later version, of a segment that is still needed or of the cursor, and a
+//! key that is needed and missing are refused before anything is touched in any of the streams.
 //!
 //! All integers are little-endian; `varint` is LEB128, `signed` is zigzag in a varint, `text` and
 //! `bytes` are a varint length and the content. Checksums are CRC32C. Offsets are 64 bits wide.
@@ -78,6 +79,12 @@
 //! HKDF and the info `tag`; 0, which says that there is no key, becomes 1. Names and counts of
 //! sources, in headers and cursors, are not encrypted; topics and payloads are.
 //!
+//! Encryption does not protect from forging. Plain frames are accepted in any segment, as they must
+//! be where encryption is switched on with records waiting, and headers and cursors have checksums
+//! only: whoever can write to the disk can insert frames. A virtual machine that is resumed twice
+//! from one snapshot may go on twice in the same segment and so with the same key; that no nonce is
+//! used twice then rests on the guest's random generator being seeded anew.
+//!
 //! A frame is closed at 256 KiB of records, one that is compressed or encrypted at 16 KiB: of a
 //! plain one, damage costs the records it hits, of the others the frame.
 //!
@@ -99,6 +106,9 @@
 //! accounts (as of next)
 //! ```
 //!
+//! The last letter of `HFCURSR1` is the version, a digit. In every version the first line and its
+//! checksum are as they are here, so that a later one is told from damage: it is intact.
+//!
 //! **Accounts**: source 0 is `(unknown)`, source 1 is `(other)`.
 //!
 //! ```text
@@ -114,15 +124,37 @@
 //! a cursor every segment is read, everything on disk counts as queued (it is sent again), and
 //! what came before counts as delivered where the newest header does not know better.
 //!
-//! A torn last batch keeps its intact records. The others count as accepted and damaged, since
-//! nobody can tell whether the batch was torn while it was written, before anyone was promised
-//! anything, or damaged later. Where damage takes the end of the last segment, behind all that the
-//! cursor knew, and leaves nothing that speaks of it, it cannot be told from a write that never
-//! was.
+//! A damaged header is not written anew: the accounts in it cannot be had exactly from anywhere
+//! else, and wrong ones would do harm. No record is lost by it, since the file's name has the base
+//! and the id; it goes with the file. Of a file, the first 32 MiB are read, which no segment exceeds.
+//!
+//! Before anything is handed out the last segment is synced: a gateway that was killed may have
+//! left the end of it to the operating system.
+//!
+//! **Torn**: a write that was cut off, by the power or by the end of the process, leaves the last
+//! frame that anything in the last segment speaks of without its end. All of it is missing from
+//! some record on (all, if it is compressed or encrypted), nothing behind it is intact, and neither
+//! a cursor nor a header knew of it. A disk writes sectors of 512 bytes wholly or not at all, so
+//! one of these must begin in what is missing, or in the 8 bytes before it, which may be there by
+//! chance; and what the disk cannot read is not torn. Nobody was told of these records, and nobody
+//! saw them, since both wait for the sync. They are told, but not accepted: the records that come
+//! next get their sequences, in a new segment, which by its id replaces whatever may be left of
+//! them.
+//!
+//! What is missing anywhere else counts as accepted and damaged: in the middle of a frame, before
+//! an intact record, before another frame. So does the end of a frame behind which the same write
+//! had another one, of which anything is left.
+//!
+//! Damage looks the same as a torn write, is told as one, and the sequences are used again, where
+//! it takes the end of the last batch of a gateway that was killed before its cursor knew of that
+//! batch (the cursor is written within about a second of an acknowledgement, not for appends
+//! alone), or of one whose cursor is damaged as well. Where damage takes the end of the last
+//! segment, behind all that the cursor knew, and leaves nothing that speaks of it, it cannot be
+//! told from a write that never was.
 //!
 //! **Quarantine**: what is damaged is copied to `.bad` as it was found, unless it is zeros, and
 //! named in `.txt` with the reason: the disk could not read it, the file ends before it, there are
-//! only zeros, or no checksum fits. The folder takes at most a sixteenth of the stream's limit,
+//! only zeros, or no checksum fits. So is what lies where records were torn. The folder takes at most a sixteenth of the stream's limit,
 //! 16 MiB and 1000 files; the oldest make room.
 
 mod accounts;
@@ -167,6 +199,7 @@ mod sums;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod torn;
 mod trend;
 mod walk;
 mod wear;
@@ -194,5 +227,6 @@ pub use record::{NewRecord, Record, Stamp};
 pub use recovery::Recovery;
 pub use repair::{RepairError, Repaired, removable, repair};
 pub use stream::{Stream, StreamId};
+pub use torn::Torn;
 pub use trend::Rates;
 pub use wear::{DEVICE_WRITE_AMPLIFICATION, ENDURANCE_CYCLES, PAGE_BYTES, Wear, flash_life_years};

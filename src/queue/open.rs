@@ -13,8 +13,9 @@ use super::{
     bodies::KeyMissing,
     commit::Committer,
     disk::{CountedDisk, Disk, Lock, RealDisk},
-    import, quarantine,
+    import,
     recovery::{self, Assessment},
+    segment,
     state::{Shared, State},
     store::Store,
     wear::Meter,
@@ -117,14 +118,14 @@ pub(super) fn open_streams(
     disk.create_dir(dir).map_err(failed(dir))?;
     let lock = lock(&**disk, dir)?;
     let found = stream_folders(&**disk, dir).map_err(failed(dir))?;
-    let mut recovery = Recovery::default();
-    let (mut streams, mut writers) = (Vec::new(), Vec::new());
+    let mut assessed = Vec::new();
     for (number, options) in all_streams(configured, found)?.into_iter().enumerate() {
-        let id = StreamId(number as u16);
-        let (shared, writer) = open_stream(dir, id, options, environment, &mut recovery)?;
-        streams.push(shared);
-        writers.push(writer);
+        assessed.push(Assessed::stream(dir, StreamId(number as u16), options, environment)?);
     }
+    // From here on files are changed, and no stream refuses any more.
+    let mut recovery = Recovery::default();
+    let (streams, writers): (Vec<_>, Vec<_>) =
+        assessed.into_iter().map(|stream| stream.open(environment, &mut recovery)).unzip();
     import::settle_pending(&**disk, dir, &streams, &mut recovery);
     Ok(Opened { streams, committer: Committer::new(writers), recovery, lock })
 }
@@ -170,69 +171,100 @@ fn all_streams(
     Ok(streams)
 }
 
-fn open_stream(
-    dir: &Path,
+/// A stream that can be opened; nothing in its folder was changed yet.
+struct Assessed {
     id: StreamId,
     options: StreamOptions,
-    environment: &Environment,
-    recovery: &mut Recovery,
-) -> Result<(Arc<Shared>, Writer), OpenError> {
-    let dir = dir.join(&options.name);
-    let meter = Arc::<Meter>::default();
-    let disk = CountedDisk::new(Arc::clone(&environment.disk), Arc::clone(&meter));
-    let disk: Arc<dyn Disk> = Arc::new(disk);
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::Unsupported if KeyMissing::is(&source) => {
-            OpenError::KeyMissing { dir: dir.clone(), source }
-        }
-        io::ErrorKind::Unsupported => OpenError::Newer { dir: dir.clone(), source },
-        _ => OpenError::Io { path: dir.clone(), source },
-    };
-    disk.create_dir(&dir).map_err(failed)?;
-    let found = recovery::assess(&*disk, &environment.keys, &dir, &options.name).map_err(failed)?;
-    let Assessment { next, settled, accounts, segments, dead, spares, report, cut_out, .. } = found;
-    for (survey, gaps) in &cut_out {
-        quarantine::keep(&*disk, &dir, options.bytes_max, survey, gaps);
-    }
-    let intact = report.damage.is_empty();
-    recovery.damage.extend(report.damage);
-    recovery.notes.extend(report.notes);
-    let mut store = Store::new(
-        Arc::clone(&disk),
-        &dir,
-        options.bytes_max,
-        found.segment_generation,
-        found.cursor_generation,
-    );
-    let state = State { next, settled, accounts, segments, ..State::default() };
-    let metered = Environment { disk: Arc::clone(&disk), ..environment.clone() };
-    let shared = Shared::new(id, options, dir.clone(), metered, meter, state);
-    if let Err(error) = store.reserve() {
-        recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
-    }
-    // The cursor first: what it says must be on disk before anything is removed. If it cannot be
-    // written, the files stay, and the stream's condition says so.
-    match store.persist(&shared) {
-        Ok(()) => {
-            for file_name in &dead {
-                store.discard(file_name);
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    meter: Arc<Meter>,
+    found: Assessment,
+}
+
+impl Assessed {
+    fn stream(
+        dir: &Path,
+        id: StreamId,
+        options: StreamOptions,
+        environment: &Environment,
+    ) -> Result<Self, OpenError> {
+        let dir = dir.join(&options.name);
+        let meter = Arc::<Meter>::default();
+        let disk = CountedDisk::new(Arc::clone(&environment.disk), Arc::clone(&meter));
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let found = disk
+            .create_dir(&dir)
+            .and_then(|()| recovery::assess(&*disk, &environment.keys, &dir, &options.name));
+        let found = found.map_err(|source| match source.kind() {
+            io::ErrorKind::Unsupported if KeyMissing::is(&source) => {
+                OpenError::KeyMissing { dir: dir.clone(), source }
             }
-            // At once, before another stream takes what was just given back. Without space it is
-            // tried again in the regular work.
-            let _ = store.adopt(&shared, spares).and_then(|()| store.lay_by_a_spare(&shared));
-        }
-        Err(error) => {
-            recovery
-                .notes
-                .push(format!("{}: the cursor cannot be written: {error}", dir.display()));
-        }
+            io::ErrorKind::Unsupported => OpenError::Newer { dir: dir.clone(), source },
+            _ => OpenError::Io { path: dir.clone(), source },
+        })?;
+        Ok(Self { id, options, dir, disk, meter, found })
     }
-    if intact && let Some(last) = shared.state().segments.back_mut() {
-        // Restarts would use up the stream's limit otherwise, a segment each. Without it being
-        // trimmed nothing is lost but space.
-        let _ = store.trim(last);
+
+    /// Does what the assessment calls for.
+    fn open(self, environment: &Environment, recovery: &mut Recovery) -> (Arc<Shared>, Writer) {
+        let Self { id, options, dir, disk, meter, found } = self;
+        let Assessment { next, settled, accounts, segments, dead, spares, report, cut_out, .. } =
+            found;
+        cut_out.keep(&*disk, &dir, options.bytes_max);
+        let intact = report.damage.is_empty();
+        recovery.take_in(report);
+        let mut store = Store::new(
+            Arc::clone(&disk),
+            &dir,
+            options.bytes_max,
+            found.segment_generation,
+            found.cursor_generation,
+        );
+        let state = State { next, settled, accounts, segments, ..State::default() };
+        let metered = Environment { disk: Arc::clone(&disk), ..environment.clone() };
+        let shared = Shared::new(id, options, dir.clone(), metered, meter, state);
+        if let Err(error) = store.reserve() {
+            recovery.notes.push(format!("{}: no space in reserve: {error}", dir.display()));
+        }
+        if let Err(error) = sync_last(&shared) {
+            recovery.notes.push(format!(
+                "{}: the last segment cannot be synced: {error}; a power cut may take some of it",
+                dir.display()
+            ));
+        }
+        // The cursor first: what it says must be on disk before anything is removed. If it cannot
+        // be written, the files stay, and the stream's condition says so.
+        match store.persist(&shared) {
+            Ok(()) => {
+                for file_name in &dead {
+                    store.discard(file_name);
+                }
+                // At once, before another stream takes what was just given back. Without space it
+                // is tried again in the regular work.
+                let _ = store.adopt(&shared, spares).and_then(|()| store.lay_by_a_spare(&shared));
+            }
+            Err(error) => {
+                recovery
+                    .notes
+                    .push(format!("{}: the cursor cannot be written: {error}", dir.display()));
+            }
+        }
+        if intact && let Some(last) = shared.state().segments.back_mut() {
+            // Restarts would use up the stream's limit otherwise, a segment each. Without it
+            // being trimmed nothing is lost but space.
+            let _ = store.trim(last);
+        }
+        shared.observe();
+        let shared = Arc::new(shared);
+        (Arc::clone(&shared), Writer::new(shared, store))
     }
-    shared.observe();
-    let shared = Arc::new(shared);
-    Ok((Arc::clone(&shared), Writer::new(shared, store)))
+}
+
+/// What a gateway that was killed had written and not synced can be read; before it is handed
+/// out, it must be safe from a power cut. All segments before the last were synced when it was
+/// begun.
+fn sync_last(shared: &Shared) -> io::Result<()> {
+    let last = shared.state().segments.back().map(|last| last.name);
+    let Some(last) = last else { return Ok(()) };
+    segment::open(&*shared.disk, &shared.dir, last)?.sync()
 }

@@ -4,14 +4,16 @@
 //! where there are any, and `.txt` beside it one line: which records were lost, where, and why.
 //! The folder is bounded: the oldest make room.
 
-use std::{fmt, io, path::Path};
+use std::{collections::VecDeque, fmt, io, ops::Range, path::Path};
+
+use bytes::Bytes;
 
 use super::{
-    damage::named,
+    Damage, Torn,
     disk::{Disk, Entry},
     scan::Gap,
     segment::SegmentName,
-    survey::Survey,
+    survey::{Survey, read_again},
 };
 
 /// The folder's name within the stream's.
@@ -25,6 +27,96 @@ const PIECE_BYTES_MAX: u64 = 1024 * 1024;
 /// The most files, so that many small pieces stay bounded too.
 pub(super) const FILES_MAX: usize = 1000;
 
+/// Something that was cut out of a segment, without its bytes: they still lie where they were.
+#[derive(Debug)]
+struct Piece {
+    segment: SegmentName,
+    gap: Gap,
+    /// Whether its write was cut off, so that it is no loss.
+    is_torn: bool,
+    /// Whether some of it could not be read.
+    is_unreadable: bool,
+    /// The length of the segment's file.
+    file_bytes: u64,
+}
+
+impl Piece {
+    fn of(survey: &Survey, gap: &Gap, is_torn: bool) -> Self {
+        let touches = |bad: &Range<u64>| {
+            bad.start < gap.bytes.end.max(gap.bytes.start + 1) && gap.bytes.start < bad.end
+        };
+        Self {
+            segment: survey.name,
+            gap: gap.clone(),
+            is_torn,
+            is_unreadable: survey.unreadable.iter().any(touches),
+            file_bytes: survey.bytes.len() as u64,
+        }
+    }
+
+    /// Which of its bytes are kept.
+    fn range(&self) -> Range<u64> {
+        let Range { start, end } = self.gap.bytes;
+        let end = end.min(start + PIECE_BYTES_MAX).min(self.file_bytes);
+        start.min(end)..end
+    }
+
+    fn stem(&self) -> String {
+        let name = self.segment.file_name();
+        let name = name.trim_end_matches(".seg");
+        format!("{name}-{:08}-{:020}", self.gap.bytes.start, self.gap.sequences.start)
+    }
+}
+
+/// What was cut out of a stream's segments, the oldest first, as far as the folder takes it.
+#[derive(Debug, Default)]
+pub(super) struct Pieces(VecDeque<Piece>);
+
+impl Pieces {
+    /// Takes in what is missing from a segment. More than the folder has files for is of no use:
+    /// the oldest would go at once.
+    pub(super) fn cut_out(&mut self, survey: &Survey, damaged: &[Gap], torn: Option<&Gap>) {
+        let damaged = damaged.iter().map(|gap| (gap, false));
+        for (gap, is_torn) in damaged.chain(torn.map(|gap| (gap, true))) {
+            if self.0.len() >= FILES_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back(Piece::of(survey, gap, is_torn));
+        }
+    }
+
+    /// Keeps them; the segments are as they were when they were read.
+    pub(super) fn keep(&self, disk: &dyn Disk, stream_dir: &Path, stream_bytes_max: u64) {
+        self.keep_from(disk, stream_dir, stream_bytes_max, |piece| {
+            read_again(disk, stream_dir, piece.segment, piece.range())
+        });
+    }
+
+    /// It is a help for the curious, not part of any promise: a failure is logged and nothing
+    /// else.
+    fn keep_from(
+        &self,
+        disk: &dyn Disk,
+        stream_dir: &Path,
+        stream_bytes_max: u64,
+        bytes_of: impl Fn(&Piece) -> io::Result<Bytes>,
+    ) {
+        let bytes_max = BYTES_MAX.min(stream_bytes_max / SHARE_OF_LIMIT);
+        let dir = stream_dir.join(FOLDER);
+        let stream = stream_dir.file_name().unwrap_or_default().to_string_lossy();
+        for piece in &self.0 {
+            let kept = bytes_of(piece).and_then(|bytes| {
+                let why = why(&stream, piece, &bytes);
+                keep_one(disk, &dir, bytes_max, &piece.stem(), &bytes, &why)
+            });
+            if let Err(error) = kept {
+                tracing::warn!("damaged bytes could not be kept in {}: {error}", dir.display());
+                return;
+            }
+        }
+    }
+}
+
 /// Why records were cut out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
@@ -35,15 +127,12 @@ enum Why {
 }
 
 impl Why {
-    fn of(survey: &Survey, gap: &Gap, piece: &[u8]) -> Self {
-        let touches = |bad: &std::ops::Range<u64>| {
-            bad.start < gap.bytes.end.max(gap.bytes.start + 1) && gap.bytes.start < bad.end
-        };
-        if survey.unreadable.iter().any(touches) {
+    fn of(piece: &Piece, bytes: &[u8]) -> Self {
+        if piece.is_unreadable {
             Self::Unreadable
-        } else if piece.is_empty() {
-            Self::FileEnds(survey.bytes.len() as u64)
-        } else if piece.iter().all(|byte| *byte == 0) {
+        } else if bytes.is_empty() {
+            Self::FileEnds(piece.file_bytes)
+        } else if bytes.iter().all(|byte| *byte == 0) {
             Self::Zeros
         } else {
             Self::NoChecksumFits
@@ -62,8 +151,15 @@ impl fmt::Display for Why {
     }
 }
 
-/// Keeps the bytes of `gaps`. It is a help for the curious, not part of any promise: a failure
-/// is logged and nothing else.
+/// The line that says what is missing, and why.
+fn why(stream: &str, piece: &Piece, bytes: &[u8]) -> String {
+    if piece.is_torn {
+        return format!("{}\n", Torn::of(stream, piece.segment, &piece.gap));
+    }
+    format!("{}: {}\n", Damage::of(stream, piece.segment, &piece.gap), Why::of(piece, bytes))
+}
+
+/// Keeps the bytes of `gaps` as the survey has them: the segment may be gone by now.
 pub(super) fn keep(
     disk: &dyn Disk,
     stream_dir: &Path,
@@ -71,26 +167,12 @@ pub(super) fn keep(
     survey: &Survey,
     gaps: &[Gap],
 ) {
-    if gaps.is_empty() {
-        return;
-    }
-    let bytes_max = BYTES_MAX.min(stream_bytes_max / SHARE_OF_LIMIT);
-    let dir = stream_dir.join(FOLDER);
-    let stream = stream_dir.file_name().unwrap_or_default().to_string_lossy();
-    let damage = named(&stream, survey.name, gaps);
-    for (gap, damage) in gaps.iter().zip(damage) {
-        let piece = piece(survey, gap);
-        let why = format!("{damage}: {}\n", Why::of(survey, gap, piece));
-        if let Err(error) = keep_one(disk, &dir, bytes_max, &stem(survey.name, gap), piece, &why) {
-            tracing::warn!("damaged bytes could not be kept in {}: {error}", dir.display());
-            return;
-        }
-    }
-}
-
-fn piece<'a>(survey: &'a Survey, gap: &Gap) -> &'a [u8] {
-    let end = gap.bytes.end.min(gap.bytes.start + PIECE_BYTES_MAX).min(survey.bytes.len() as u64);
-    survey.bytes.get(gap.bytes.start as usize..end as usize).unwrap_or_default()
+    let mut pieces = Pieces::default();
+    pieces.cut_out(survey, gaps, None);
+    pieces.keep_from(disk, stream_dir, stream_bytes_max, |piece| {
+        let Range { start, end } = piece.range();
+        Ok(survey.bytes.slice(start as usize..end as usize))
+    });
 }
 
 fn keep_one(
@@ -136,10 +218,4 @@ fn make_room(
         kept -= oldest.bytes;
     }
     Ok(())
-}
-
-fn stem(segment: SegmentName, gap: &Gap) -> String {
-    let name = segment.file_name();
-    let name = name.trim_end_matches(".seg");
-    format!("{name}-{:08}-{:020}", gap.bytes.start, gap.sequences.start)
 }

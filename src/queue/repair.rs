@@ -2,7 +2,8 @@
 //!
 //! It does what opening and reading would do in time: damage is settled, counted under its source
 //! and copied to the quarantine, the cursor is written anew, files that hold nothing needed are
-//! removed. Intact records stay where they are.
+//! removed. Intact records stay where they are, and a folder in which there is nothing to put
+//! right stays as it is.
 
 use std::{collections::BTreeSet, io, path::Path, sync::Arc};
 
@@ -32,9 +33,9 @@ pub struct Repaired {
 }
 
 impl Repaired {
-    /// Whether there was nothing to do.
+    /// Whether there was nothing to do, and nothing was done.
     pub fn was_sound(&self) -> bool {
-        self.found.is_clean() && self.removed.is_empty()
+        self.found.is_clean() && self.removed.is_empty() && self.made.is_empty()
     }
 }
 
@@ -67,9 +68,15 @@ pub fn repair(
     let folder = Folder::on(Arc::clone(&environment.disk), dir).with_keys(environment.keys.clone());
     let there = folder.streams()?;
     // A running gateway is found out before its folder is read twice.
-    drop(lock(&*environment.disk, dir)?);
+    let held = lock(&*environment.disk, dir)?;
     let found = folder.verify()?;
-    let (before, files_before) = (folder.ledger()?, inventory(&folder)?);
+    let before = folder.ledger()?;
+    if found.is_clean() && removable(&folder)?.is_empty() {
+        let (remaining, after) = (found.clone(), before.clone());
+        return Ok(Repaired { found, removed: vec![], made: vec![], remaining, before, after });
+    }
+    let files_before = inventory(&folder)?;
+    drop(held);
     let options = options.into_iter().filter(|options| there.contains(&options.name)).collect();
     let Opened { streams, mut committer, lock: held, .. } =
         open_streams(dir, options, environment)?;

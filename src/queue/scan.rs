@@ -45,6 +45,16 @@ pub(super) struct Gap {
     pub(super) bytes: Range<u64>,
 }
 
+/// A frame whose header is intact and whose body is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unfinished {
+    /// Where it begins.
+    pub(super) at: u64,
+    /// Where its body lies by its header; the file may end before that.
+    pub(super) body: Range<u64>,
+    pub(super) sequences: Range<u64>,
+}
+
 /// The intact records of a segment, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scan {
@@ -53,6 +63,10 @@ pub(super) struct Scan {
     pub(super) data_end: u64,
     /// The sequence after the last that an intact frame header or record speaks of.
     pub(super) claimed_end: u64,
+    /// The last frame, where its body is not intact and nothing is behind it that is.
+    pub(super) unfinished: Option<Unfinished>,
+    /// The key of its encrypted frames: a segment has one.
+    pub(super) key: Option<KeyTag>,
     /// A key without which some of it could not be read.
     pub(super) key_missing: Option<KeyTag>,
 }
@@ -130,6 +144,7 @@ impl Scanner<'_> {
                     self.push(found_at, length);
                     at = found_at + length;
                     self.scan.data_end = at as u64;
+                    self.scan.unfinished = None;
                 }
                 Some((found_at, None)) => at = found_at,
                 None => break,
@@ -154,6 +169,7 @@ impl Scanner<'_> {
         let sequences = header.first_sequence..header.end_sequence().min(self.limit);
         let body = &self.bytes[start..end];
         let is_intact = header.body_is_intact(body, self.salt);
+        self.scan.key = self.scan.key.or(header.encoding.key());
         if header.encoding != Encoding::PLAIN {
             if is_intact {
                 self.take_encoded(start - FRAME_HEADER_BYTES, header, body);
@@ -177,8 +193,11 @@ impl Scanner<'_> {
                 at = found_at + length;
             }
         }
+        let body = start as u64..start as u64 + u64::from(header.body_bytes);
+        let at = body.start - FRAME_HEADER_BYTES as u64;
         self.scan.claimed_end = self.scan.claimed_end.max(sequences.end);
         self.scan.data_end = end as u64;
+        self.scan.unfinished = (!is_intact).then_some(Unfinished { at, body, sequences });
         end
     }
 

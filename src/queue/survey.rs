@@ -16,6 +16,9 @@ use super::{
 
 /// An unreadable range is narrowed down to blocks of this size.
 const BLOCK_BYTES: usize = 4096;
+/// No segment is longer: a header, and as much as the longest record takes or a whole segment's
+/// worth of frames. A file that claims more is damaged, and must not cost the memory it claims.
+const SEGMENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// A read that fails is tried this often.
 const READ_TRIES: usize = 3;
 
@@ -53,7 +56,7 @@ impl Survey {
         };
         let header = match SegmentHeader::decode(&bytes, name) {
             Ok(header) => Some(header),
-            Err(HeaderError::Newer(version)) => return Err(newer(version)),
+            Err(HeaderError::Newer(version)) => return Err(newer(&name.file_name(), version)),
             Err(HeaderError::Damaged) => None,
             Err(HeaderError::Io(error)) => return Err(error),
         };
@@ -107,35 +110,57 @@ impl Survey {
     }
 }
 
-/// The error for a segment of a later version.
-pub(super) fn newer(version: u16) -> io::Error {
-    let text = format!("its format version {version} is later than this program knows");
+/// The error for a file of a later version.
+pub(super) fn newer(file_name: &str, version: u16) -> io::Error {
+    let text =
+        format!("the format version {version} of {file_name} is later than this program knows");
     io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
 fn read(file: &dyn DiskFile) -> io::Result<(Vec<u8>, Vec<Range<u64>>)> {
-    let length = usize::try_from(file.bytes()?).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; length];
-    if let Ok(read) = retried(file, &mut bytes, 0) {
-        bytes.truncate(read);
-        return Ok((bytes, Vec::new()));
-    }
-    let (mut readable, mut unreadable, mut last) = (0, Vec::new(), None);
-    for (number, block) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
-        let at = (number * BLOCK_BYTES) as u64;
-        match retried(file, block, at) {
-            Ok(_) => readable += 1,
-            Err(error) => {
-                block.fill(0);
-                unreadable.push(at..at + block.len() as u64);
-                last = Some(error);
-            }
-        }
-    }
-    match last {
-        Some(error) if readable == 0 => Err(error),
+    let whole = 0..file.bytes()?.min(SEGMENT_BYTES_MAX);
+    let (bytes, unreadable, error) = read_blocks(file, whole.clone());
+    let lost: u64 = unreadable.iter().map(|bad| bad.end - bad.start).sum();
+    match error {
+        Some(error) if lost == whole.end => Err(error),
         _ => Ok((bytes, unreadable)),
     }
+}
+
+/// A part of a segment as it is on the disk now; blocks that cannot be read count as zeros.
+pub(super) fn read_again(
+    disk: &dyn Disk,
+    dir: &Path,
+    name: SegmentName,
+    part: Range<u64>,
+) -> io::Result<Bytes> {
+    let file = segment::open(disk, dir, name)?;
+    let start = part.start - part.start % BLOCK_BYTES as u64;
+    let (bytes, _, _) = read_blocks(&*file, start..part.end);
+    let skipped = ((part.start - start) as usize).min(bytes.len());
+    Ok(Bytes::from(bytes).slice(skipped..))
+}
+
+/// The bytes of a part of a file, as far as it goes; what of them could not be read, and why.
+fn read_blocks(
+    file: &dyn DiskFile,
+    part: Range<u64>,
+) -> (Vec<u8>, Vec<Range<u64>>, Option<io::Error>) {
+    let mut bytes = vec![0; usize::try_from(part.end - part.start).unwrap_or(usize::MAX)];
+    if let Ok(read) = retried(file, &mut bytes, part.start) {
+        bytes.truncate(read);
+        return (bytes, Vec::new(), None);
+    }
+    let (mut unreadable, mut last) = (Vec::new(), None);
+    for (number, block) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
+        let at = part.start + (number * BLOCK_BYTES) as u64;
+        if let Err(error) = retried(file, block, at) {
+            block.fill(0);
+            unreadable.push(at..at + block.len() as u64);
+            last = Some(error);
+        }
+    }
+    (bytes, unreadable, last)
 }
 
 fn retried(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

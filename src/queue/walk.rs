@@ -55,7 +55,7 @@ impl Walk {
         let file = segment::open(&*shared.disk, &shared.dir, name)?;
         let frame_at = match SegmentHeader::read(&*file, name) {
             Ok(header) => header.data_start,
-            Err(HeaderError::Newer(version)) => return Err(newer(version)),
+            Err(HeaderError::Newer(version)) => return Err(newer(&name.file_name(), version)),
             // There is no frame at the very front, so this leads to a search of the segment.
             Err(HeaderError::Damaged | HeaderError::Io(_)) => 0,
         };

@@ -46,7 +46,7 @@ impl Arguments {
                     let name = value();
                     let only = Kind::ALL.into_iter().find(|kind| kind.name() == name);
                     let only = only.unwrap_or_else(|| usage(&format!("{name} is no engine")));
-                    arguments.kinds.retain(|kind| [Kind::Raw, only].contains(kind));
+                    arguments.kinds.retain(|kind| kind.is_raw() || *kind == only);
                 }
                 "--child-fill" => arguments.child = Some(Child::Fill),
                 "--child-drain" => arguments.child = Some(Child::Drain),

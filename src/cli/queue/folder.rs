@@ -1,15 +1,17 @@
 //! Which folder a verb works on.
 
 use std::{
-    fs,
+    fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
+use rustix::process::geteuid;
 
 use super::Stopped;
 use crate::{
-    cli::{ConfigArgs, Exit},
+    cli::{ConfigArgs, Exit, terminal::tell},
     config::Stream,
     queue::{Folder, Keys, StreamOptions},
 };
@@ -19,7 +21,7 @@ const QUEUE: &str = "queue";
 
 /// Which queue: by its folder, or by the configuration of its gateway.
 #[derive(Debug, Args)]
-pub(super) struct FolderArgs {
+pub(in crate::cli) struct FolderArgs {
     /// The queue's folder itself (`queue` in the data folder), of a gateway or copied.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "sets"])]
     dir: Option<PathBuf>,
@@ -65,7 +67,7 @@ impl FolderArgs {
     }
 
     /// The folder, in which there must be a queue.
-    pub(super) fn open(&self) -> Result<Folder, Stopped> {
+    pub(in crate::cli) fn open(&self) -> Result<Folder, Stopped> {
         let place = self.place()?;
         open(&place.dir, place.keys)
     }
@@ -73,11 +75,19 @@ impl FolderArgs {
 
 /// The keys in a file that was named on the command line.
 pub(super) fn read_keys(file: &Path) -> Result<Keys, Stopped> {
-    Keys::read(file).map_err(|error| Stopped::usage(format!("{}: {error}", file.display())))
+    Keys::read(file)
+        .map_err(|error| Stopped::usage(format!("{}: {error}; {}", file.display(), error.remedy())))
 }
 
-/// Refuses a folder that holds something else.
+/// Refuses a folder that is not there or holds something else.
 pub(super) fn open(dir: &Path, keys: Keys) -> Result<Folder, Stopped> {
+    if fs::metadata(dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Err(Stopped::usage(format!(
+            "there is no queue in {}, nor a folder of that name: the gateway has not run yet, or \
+             its data_dir is another",
+            dir.display()
+        )));
+    }
     let folder = Folder::new(dir).with_keys(keys);
     if folder.holds_a_queue()? {
         return Ok(folder);
@@ -90,12 +100,37 @@ pub(super) fn open(dir: &Path, keys: Keys) -> Result<Folder, Stopped> {
     Err(Stopped::usage(format!("{} is no queue's folder{hint}", dir.display())))
 }
 
-/// Refuses a folder in which a queue would stand among other things.
-pub(super) fn expect_room_for_a_queue(dir: &Path) -> Result<(), Stopped> {
+/// Refuses a place in which a queue would be made by mistake, or stand among other things.
+pub(super) fn expect_room_for_a_queue(place: &Place) -> Result<(), Stopped> {
+    let dir = &place.dir;
+    if place.streams.is_none() {
+        let mistaken = |Stopped { exit, why }: Stopped| {
+            let hint = "a new queue is made only where a configuration says (-c FILE)";
+            Stopped { exit, why: format!("{why}; {hint}") }
+        };
+        return open(dir, Keys::none()).map(drop).map_err(mistaken);
+    }
     let is_empty = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
         Err(error) => return Err(Stopped::at(dir)(error)),
     };
     if is_empty { Ok(()) } else { open(dir, Keys::none()).map(drop) }
+}
+
+/// Says what is left to do where root made files in the folder of a service's user, who could not
+/// write to them.
+pub(super) fn mention_the_owner(dir: &Path) {
+    // The folder itself may have been made just now.
+    let mut owners = dir.ancestors().take(2).filter_map(|dir| fs::metadata(dir).ok());
+    let Some(owner) = owners.find(|owner| owner.uid() != 0) else { return };
+    if !geteuid().is_root() {
+        return;
+    }
+    tell(format_args!(
+        "what was written belongs to root; before the gateway starts: chown -R {}:{} {}",
+        owner.uid(),
+        owner.gid(),
+        dir.display()
+    ));
 }

@@ -15,7 +15,10 @@ use super::{
     folder::{self, FolderArgs, Place, expect_room_for_a_queue},
 };
 use crate::{
-    cli::Exit,
+    cli::{
+        Exit,
+        terminal::{print, tell},
+    },
     clock::SystemClock,
     queue::{
         Disk, Environment, Folder, Import, Imported, Keys, Lock, NewRecord, Origin, RealDisk,
@@ -64,15 +67,16 @@ struct Plan {
 
 pub(super) fn import(args: &ImportArgs) -> Result<Exit, Stopped> {
     let place = args.folder.place()?;
-    expect_room_for_a_queue(&place.dir)?;
+    expect_room_for_a_queue(&place)?;
     refuse_itself(args, &place.dir)?;
     let backlog = Backlog::open(args, &place.keys)?;
-    let streams = backlog.check(args.stream.as_deref())?;
+    let waiting = backlog.check()?;
+    let streams = wanted(&waiting, args.stream.as_deref())?;
     let keys = place.keys.clone();
     let environment = Environment { keys, ..Environment::new(Arc::new(SystemClock::new())) };
     let options = options(&place, &streams);
     let (mut import, recovery) = Import::open(&place.dir, options, &environment)?;
-    recovery.lines().for_each(|line| eprintln!("{line}"));
+    recovery.lines().for_each(tell);
     let plan = plan(&backlog, &streams, &import)?;
     backlog.each(&streams, |item| {
         if !item.settled {
@@ -80,7 +84,9 @@ pub(super) fn import(args: &ImportArgs) -> Result<Exit, Stopped> {
         }
         Ok(())
     })?;
-    report(&plan, &import.finish()?);
+    let text = report(&plan, &import.finish()?, &waiting);
+    folder::mention_the_owner(&place.dir);
+    print(&text).map_err(Stopped::output)?;
     Ok(Exit::Success)
 }
 
@@ -97,13 +103,15 @@ fn refuse_itself(args: &ImportArgs, dir: &Path) -> Result<(), Stopped> {
 /// How the streams are kept here, so that the import keeps to the gateway's own limits.
 fn options(place: &Place, streams: &BTreeSet<String>) -> Vec<StreamOptions> {
     let Some(configured) = &place.streams else {
-        eprintln!("without a configuration, default limits hold, and only the keys of --key-file");
+        tell("without a configuration, default limits hold, and only the keys of --key-file");
         return streams.iter().map(|name| StreamOptions::with_defaults(name)).collect();
     };
     let mut options = configured.clone();
     for name in streams {
         if !configured.iter().any(|stream| stream.name == *name) {
-            eprintln!("stream {name} is not configured here; it drains with default limits");
+            tell(format_args!(
+                "stream {name} is not configured here; it drains with default limits"
+            ));
             options.push(StreamOptions::with_defaults(name));
         }
     }
@@ -150,29 +158,53 @@ fn plan(backlog: &Backlog, streams: &BTreeSet<String>, import: &Import) -> Resul
     Ok(plan)
 }
 
-fn report(plan: &Plan, imported: &Imported) {
+/// `telemetry 17, events 2`
+fn by_stream(counts: &BTreeMap<String, u64>) -> String {
+    let parts = counts.iter().map(|(stream, count)| format!("{stream} {count}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn report(plan: &Plan, imported: &Imported, waiting: &BTreeMap<String, u64>) -> String {
     let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
-    let by_stream = |counts: &BTreeMap<String, u64>| {
-        let parts = counts.iter().map(|(stream, count)| format!("{stream} {count}"));
-        parts.collect::<Vec<_>>().join(", ")
-    };
     let known = sum(&imported.known);
-    match sum(&imported.taken) {
-        0 if known > 0 => println!("everything was taken over before; nothing was taken now"),
-        0 => println!("there was nothing to take over"),
-        count => println!("took over {count} record(s): {}", by_stream(&imported.taken)),
-    }
+    let mut lines = vec![match sum(&imported.taken) {
+        0 if known > 0 => "everything was taken over before; nothing was taken now".to_owned(),
+        0 if sum(waiting) > 0 => {
+            format!("there was nothing to take over; what waits there: {}", by_stream(waiting))
+        }
+        0 => "there was nothing to take over".to_owned(),
+        count => format!("took over {count} record(s): {}", by_stream(&imported.taken)),
+    }];
     if known > 0 {
-        println!(
+        lines.push(format!(
             "{known} record(s) had been taken over before and were not taken again: {}",
             by_stream(&imported.known)
-        );
+        ));
     }
     if plan.settled > 0 {
-        println!("{} record(s) had been delivered or given up and were passed over", plan.settled);
+        lines.push(format!(
+            "{} record(s) had been delivered or given up and were passed over",
+            plan.settled
+        ));
     }
-    for (stream, count) in &plan.too_old {
-        println!("{count} record(s) are older than stream {stream} allows and will expire unsent");
+    lines.extend(plan.too_old.iter().map(|(stream, count)| {
+        format!("{count} record(s) are older than stream {stream} allows and will expire unsent")
+    }));
+    lines.join("\n") + "\n"
+}
+
+/// The streams that are to be taken over, of those that are there.
+fn wanted(
+    there: &BTreeMap<String, u64>,
+    wanted: Option<&str>,
+) -> Result<BTreeSet<String>, Stopped> {
+    match wanted {
+        None => Ok(there.keys().cloned().collect()),
+        Some(one) if there.contains_key(one) => Ok(BTreeSet::from([one.to_owned()])),
+        Some(one) => {
+            let there = there.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err(Stopped::usage(format!("there is no stream `{one}`; there is {there}")))
+        }
     }
 }
 
@@ -198,29 +230,28 @@ impl Backlog {
         }
     }
 
-    /// Reads all of it; the streams that are to be taken over.
-    fn check(&self, wanted: Option<&str>) -> Result<BTreeSet<String>, Stopped> {
-        let there: BTreeSet<String> = match self {
+    /// Reads all of it: which streams there are, and how many records wait in each.
+    fn check(&self) -> Result<BTreeMap<String, u64>, Stopped> {
+        match self {
             Self::Export(path) => {
-                let mut export = Export::open(path)?;
-                let names = export.streams().iter().map(|stream| stream.stream.clone()).collect();
-                export.try_for_each(|entry| entry.map(drop))?;
-                names
+                let export = Export::open(path)?;
+                let names = export.streams().iter().map(|stream| (stream.stream.clone(), 0));
+                let mut waiting: BTreeMap<_, _> = names.collect();
+                for entry in export {
+                    let Entry { stream, settled, .. } = entry?;
+                    *waiting.entry(stream).or_default() += u64::from(!settled);
+                }
+                Ok(waiting)
             }
             Self::Folder(folder, _) => {
                 let report = folder.verify()?;
                 if report.damaged() > 0 {
-                    eprintln!("{} damaged record(s) stay behind", report.damaged());
+                    tell(format_args!("{} damaged record(s) stay behind", report.damaged()));
                 }
-                folder.streams()?.into_iter().collect()
+                let pages = folder.ledger()?.streams.into_iter();
+                Ok(pages.map(|page| (page.stream, page.total.queued)).collect())
             }
-        };
-        let Some(wanted) = wanted else { return Ok(there) };
-        if !there.contains(wanted) {
-            let there = there.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(Stopped::usage(format!("there is no stream `{wanted}`; there is {there}")));
         }
-        Ok(BTreeSet::from([wanted.to_owned()]))
     }
 
     fn each(

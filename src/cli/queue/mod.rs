@@ -9,6 +9,7 @@ mod folder;
 mod import;
 mod ls;
 mod moment;
+mod output;
 mod repair;
 mod show;
 mod stopped;
@@ -17,7 +18,8 @@ mod verify;
 use clap::Subcommand;
 
 use super::Exit;
-use stopped::Stopped;
+pub(super) use folder::FolderArgs;
+pub(super) use stopped::Stopped;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -46,9 +48,6 @@ impl QueueCommand {
             Self::Import(args) => ("import", import::import(args)),
             Self::Repair(args) => ("repair", repair::repair(args)),
         };
-        done.unwrap_or_else(|Stopped { exit, why }| {
-            eprintln!("holdfast queue {verb}: {why}");
-            exit
-        })
+        done.unwrap_or_else(|stopped| stopped.told(&format!("queue {verb}")))
     }
 }

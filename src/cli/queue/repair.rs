@@ -8,7 +8,7 @@ use super::{Stopped, folder, folder::FolderArgs, verify};
 use crate::{
     cli::{Exit, ledger, terminal::print},
     clock::SystemClock,
-    queue::{self, Environment, Folder, Repaired},
+    queue::{self, Environment, Folder, Repaired, Report},
 };
 
 /// Options of `holdfast queue repair`.
@@ -25,22 +25,28 @@ pub(super) fn repair(args: &RepairArgs) -> Result<Exit, Stopped> {
     let place = args.folder.place()?;
     let folder = folder::open(&place.dir, place.keys.clone())?;
     if args.dry_run {
-        let text = preview(&folder)?;
+        let (text, exit) = preview(&folder)?;
         print(&text).map_err(Stopped::output)?;
-        return Ok(Exit::Success);
+        return Ok(exit);
     }
     let environment =
         Environment { keys: place.keys, ..Environment::new(Arc::new(SystemClock::new())) };
     let done = queue::repair(&place.dir, place.streams.unwrap_or_default(), &environment)?;
+    if !done.was_sound() {
+        folder::mention_the_owner(&place.dir);
+    }
     print(&text(&done)).map_err(Stopped::output)?;
     Ok(if done.remaining.is_clean() { Exit::Success } else { Exit::PromiseBroken })
 }
 
-fn preview(folder: &Folder) -> Result<String, Stopped> {
+/// What would be done, and the exit code that the repair would end with.
+fn preview(folder: &Folder) -> Result<(String, Exit), Stopped> {
     let report = folder.verify()?;
     let removable = queue::removable(folder)?;
     if report.is_clean() && removable.is_empty() {
-        return Ok("nothing is wrong; there is nothing to repair\n".to_owned());
+        let verdict = if report.remarks.is_empty() { "nothing is wrong; " } else { "" };
+        let text = remarks(&report) + verdict + "there is nothing to repair\n";
+        return Ok((text, Exit::Success));
     }
     let mut lines = vec![verify::text(&report)];
     if report.damaged() > 0 {
@@ -51,13 +57,26 @@ fn preview(folder: &Folder) -> Result<String, Stopped> {
     }
     let dead = removable.iter();
     lines.extend(dead.map(|file| format!("would remove {file}, which holds nothing needed\n")));
+    let exit = if report.irreparable {
+        lines.push("would leave files that cannot be read as they are\n".to_owned());
+        Exit::PromiseBroken
+    } else {
+        Exit::Success
+    };
     lines.push("nothing was changed\n".to_owned());
-    Ok(lines.concat())
+    Ok((lines.concat(), exit))
+}
+
+/// A line for each thing that is damaged and needs no repair.
+fn remarks(report: &Report) -> String {
+    report.remarks.iter().flat_map(|remark| [remark.as_str(), "\n"]).collect()
 }
 
 fn text(done: &Repaired) -> String {
     if done.was_sound() {
-        return "nothing was wrong\n".to_owned() + &ledger::table(&done.after);
+        let that = if done.found.remarks.is_empty() { "" } else { " that needs repair" };
+        let verdict = format!("nothing was wrong{that}\n");
+        return remarks(&done.found) + &verdict + &ledger::table(&done.after);
     }
     let mut lines = vec![format!("found:\n{}\ndone:\n", verify::text(&done.found))];
     if done.found.damaged() > 0 {

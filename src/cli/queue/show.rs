@@ -18,7 +18,7 @@ use crate::{
     cli::{
         Exit,
         table::table,
-        terminal::{cut, ended_early_is_fine, harmless, print, width},
+        terminal::{cut, ended_early_is_fine, harmless, print, tell, width},
     },
     queue::{Folder, OtherFile, Record, SegmentFile, StreamFiles},
 };
@@ -37,8 +37,8 @@ pub(in crate::cli) struct ShowArgs {
     #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
     from: u64,
     /// How many records to show at most.
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
-    count: usize,
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
     /// Show the stream's files instead of its records.
     #[arg(long, conflicts_with_all = ["from", "count"])]
     files: bool,
@@ -63,7 +63,7 @@ fn records(folder: &Folder, args: &ShowArgs) -> Result<Exit, Stopped> {
     let mut out = BufWriter::new(io::stdout().lock());
     let width = width();
     let mut shown = 0;
-    for stored in records.by_ref().take(args.count) {
+    for stored in records.by_ref().take(usize::try_from(args.count).unwrap_or(usize::MAX)) {
         let stored = stored?;
         let line = if args.json {
             RecordLine::of(&args.stream, &stored).to_json()
@@ -78,10 +78,10 @@ fn records(folder: &Folder, args: &ShowArgs) -> Result<Exit, Stopped> {
     }
     ended_early_is_fine(out.flush()).map_err(Stopped::output)?;
     if shown == 0 && records.damaged() == 0 {
-        eprintln!("nothing waits in stream {} from {} on", args.stream, args.from);
+        tell(format_args!("nothing waits in stream {} from {} on", args.stream, args.from));
     }
     if records.damaged() > 0 {
-        eprintln!("{} damaged record(s) were passed over", records.damaged());
+        tell(format_args!("{} damaged record(s) were passed over", records.damaged()));
     }
     Ok(Exit::Success)
 }
@@ -125,6 +125,7 @@ struct SegmentLine<'a> {
     file: &'a str,
     bytes: u64,
     format_version: Option<u16>,
+    key: Option<String>,
     base: u64,
     end: u64,
     records: u64,
@@ -140,6 +141,7 @@ impl<'a> From<&'a SegmentFile> for SegmentLine<'a> {
             file: &file.file,
             bytes: file.bytes,
             format_version: file.format_version,
+            key: file.key.map(|tag| tag.to_string()),
             base: file.base,
             end: file.end,
             records: file.records,
@@ -160,7 +162,7 @@ fn files_json(files: &StreamFiles) -> String {
 fn files_text(files: &StreamFiles) -> String {
     let head = [
         "segment", "oldest", "newest", "first", "last", "records", "queued", "damaged", "bytes",
-        "format",
+        "format", "key",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for file in &files.segments {
@@ -175,6 +177,7 @@ fn files_text(files: &StreamFiles) -> String {
             file.damaged.to_string(),
             file.bytes.to_string(),
             file.format_version.map_or_else(|| "?".to_owned(), |version| version.to_string()),
+            file.key.map_or_else(|| "-".to_owned(), |tag| tag.to_string()),
         ]);
     }
     let mut others = vec![["other file", "purpose", "bytes"].map(str::to_owned).to_vec()];

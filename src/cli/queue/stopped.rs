@@ -4,13 +4,16 @@ use std::{io, path::Path};
 
 use super::exchange::ReadError;
 use crate::{
-    cli::Exit,
+    cli::{
+        Exit,
+        terminal::{tell, unwritable},
+    },
     queue::{ImportError, InspectError, OpenError, RepairError},
 };
 
 /// The end of a verb that failed.
 #[derive(Debug)]
-pub(super) struct Stopped {
+pub(in crate::cli) struct Stopped {
     pub(super) exit: Exit,
     pub(super) why: String,
 }
@@ -31,8 +34,23 @@ impl Stopped {
 
     /// For standard output.
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-    pub(super) fn output(error: io::Error) -> Self {
-        Self::failed(format!("standard output cannot be written: {error}"))
+    pub(in crate::cli) fn output(error: io::Error) -> Self {
+        Self::failed(unwritable(&error))
+    }
+
+    /// A key that is not among those given.
+    fn without_key(error: &impl std::fmt::Display) -> Self {
+        let why = format!(
+            "{error}, or name a file with it by --key-file (what systemd passes on as a \
+             credential, only the service has)"
+        );
+        Self { exit: Exit::Config, why }
+    }
+
+    /// Says why on standard error; the exit code.
+    pub(in crate::cli) fn told(self, command: &str) -> Exit {
+        tell(format_args!("holdfast {command}: {}", self.why));
+        self.exit
     }
 }
 
@@ -46,6 +64,7 @@ impl From<InspectError> for Stopped {
     fn from(error: InspectError) -> Self {
         match error {
             InspectError::NoStream { .. } => Self::usage(error.to_string()),
+            InspectError::KeyMissing { .. } => Self::without_key(&error),
             InspectError::Io { .. } => Self::failed(error.to_string()),
         }
     }
@@ -53,12 +72,11 @@ impl From<InspectError> for Stopped {
 
 impl From<OpenError> for Stopped {
     fn from(error: OpenError) -> Self {
-        let exit = match error {
-            OpenError::InUse(_) => Exit::InUse,
-            OpenError::KeyMissing { .. } => Exit::Config,
-            _ => Exit::Failure,
-        };
-        Self { exit, why: error.to_string() }
+        match error {
+            OpenError::InUse(_) => Self { exit: Exit::InUse, why: error.to_string() },
+            OpenError::KeyMissing { .. } => Self::without_key(&error),
+            _ => Self::failed(error.to_string()),
+        }
     }
 }
 

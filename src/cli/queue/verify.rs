@@ -30,11 +30,16 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Stopped> {
     Ok(if report.is_clean() { Exit::Success } else { Exit::PromiseBroken })
 }
 
-/// The report, a line for each thing that is wrong, and a verdict.
+/// The report, a line for each thing that is wrong or remarkable, and a verdict.
 pub(super) fn text(report: &Report) -> String {
-    let mut lines = report.notes.clone();
+    let mut lines: Vec<_> = report.notes.iter().chain(&report.remarks).cloned().collect();
     lines.extend(report.damage.iter().map(ToString::to_string));
-    let verdict = if report.is_clean() { "; nothing is wrong" } else { "" };
+    lines.extend(report.torn.iter().map(ToString::to_string));
+    let verdict = match (report.is_clean(), report.remarks.is_empty()) {
+        (true, true) => "; nothing is wrong",
+        (true, false) => "; nothing needs repair",
+        (false, _) => "",
+    };
     let (intact, damaged) = (report.intact, report.damaged());
     lines.push(format!("{intact} queued record(s) are intact, {damaged} are damaged{verdict}\n"));
     lines.join("\n")

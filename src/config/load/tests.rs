@@ -112,3 +112,76 @@ fn a_single_table_where_a_list_belongs_is_explained() {
     let problems = load_main(&dir, &[]).unwrap_err();
     assert!(problems.to_string().contains("write [[route]] instead of [route]"), "{problems}");
 }
+
+/// The problem of one key, with this added to the smallest file.
+#[track_caller]
+fn problem(key: &str, more: &str) -> Problem {
+    let dir = write(&[("holdfast.toml", SMALLEST), ("conf.d/10-site.toml", more)]);
+    let problems = load_main(&dir, &[]).unwrap_err().0;
+    let [problem] = &problems[..] else { panic!("{problems:#?}") };
+    assert_eq!(problem.key, key);
+    assert!(problem.file.as_ref().unwrap().ends_with("10-site.toml"), "{problem:?}");
+    problem.clone()
+}
+
+#[test]
+fn a_value_that_is_none_of_the_choices_is_answered_with_the_choices() {
+    let stream = |line: &str| format!("[[stream]]\nname = \"s\"\n{line}\n");
+    let full = problem("stream[0].on_full", &stream("on_full = \"block\""));
+    assert_eq!(full.message, "`block` is none of the choices");
+    assert_eq!(full.remedy, "use drop_oldest, drop_newest or reject");
+    for (key, value, choices) in [
+        ("compression", "\"gzip\"", "use none, lz4 or zstd"),
+        ("compression", "3", "use none, lz4 or zstd"),
+        ("encoding", "\"json\"", "use raw or envelope"),
+    ] {
+        let found = problem(&format!("stream[0].{key}"), &stream(&format!("{key} = {value}")));
+        assert_eq!(found.remedy, choices);
+    }
+    let profile = problem("uplink.profile", "[uplink]\nprofile = \"gcp\"");
+    assert_eq!(profile.remedy, "use generic, aws or azure");
+    let bus = "[[modbus]]\nname = \"b\"\nport = \"p\"\nparity = \"mark\"\n";
+    assert_eq!(problem("modbus[0].parity", bus).remedy, "use none, even or odd");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_answered_with_what_would_fit() {
+    let time = problem("queue.commit_interval", "[queue]\ncommit_interval = 30");
+    assert!(time.message.contains("\"30\", but it has to be a duration"), "{time}");
+    assert!(time.remedy.contains("30s"), "{time}");
+    let number = problem("limits.inflight_max", "[limits]\ninflight_max = 70000");
+    assert_eq!(number.message, "this is `70000`, but it has to be a whole number from 0 to 65535");
+    let number = problem("limits.inflight_max", "[limits]\ninflight_max = -1");
+    assert!(number.message.contains("`-1`"), "{number}");
+    let address = problem("telemetry.metrics_bind", "[telemetry]\nmetrics_bind = \"localhost\"");
+    assert!(address.message.contains("`localhost`: invalid socket address"), "{address}");
+    let table = problem("listener[1].tls", "[[listener]]\nbind = \"127.0.0.1:0\"\ntls = true");
+    assert!(table.message.contains("a table with keys of cert, key, client_ca"), "{table}");
+    let missing = problem("stream[0]", "[[stream]]\npriority = 3");
+    assert_eq!(missing.message, "the key `name` is missing");
+}
+
+#[test]
+fn a_key_that_the_queue_does_not_know_is_answered_with_those_it_knows() {
+    let unknown = problem("queue.bytes_max", "[queue]\nbytes_max = 5");
+    assert!(
+        unknown.remedy.contains("[stream]") && unknown.remedy.contains("key_file"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn what_the_command_line_says_is_taken_as_what_is_wanted() {
+    let dir = write(&[("holdfast.toml", SMALLEST)]);
+    let sets = [
+        ("uplink.insecure", "true"),
+        ("uplink.profile", "aws"),
+        ("queue.commit_interval", "20ms"),
+        ("limits.retained_bytes_max", "5000"),
+    ];
+    let config = load_main(&dir, &sets).unwrap().config;
+    let uplink = config.uplink.unwrap();
+    assert!(uplink.insecure && uplink.profile == crate::config::Profile::Aws);
+    assert_eq!(config.queue.commit_interval.as_millis(), 20);
+    assert_eq!(config.limits.retained_bytes_max, 5000);
+}

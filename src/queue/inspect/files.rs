@@ -9,7 +9,7 @@ use super::{
     folder::{Part, Sight, parts},
 };
 use crate::{
-    Stamp, quarantine,
+    KeyTag, Stamp, quarantine,
     recovery::SPARE_SUFFIX,
     segment::{self, SegmentName},
     settled::Settled,
@@ -24,6 +24,8 @@ pub struct SegmentFile {
     pub bytes: u64,
     /// The format version that it says it has.
     pub format_version: Option<u16>,
+    /// The key that is needed to read it, where it is encrypted.
+    pub key: Option<KeyTag>,
     /// The first sequence that it may hold.
     pub base: u64,
     /// The sequence after the last.
@@ -131,6 +133,7 @@ impl Folder {
             file: part.name.file_name(),
             bytes: part.file_bytes,
             format_version: None,
+            key: None,
             base: part.name.base,
             end: part.end,
             records: 0,
@@ -147,6 +150,7 @@ impl Folder {
         let records = &survey.scan.records;
         let stamp = |found| survey.stamp(found);
         file.format_version = segment::version(&survey.bytes);
+        file.key = survey.scan.key;
         file.records = records.len() as u64;
         file.queued = records.iter().filter(|one| !settled.contains(one.sequence)).count() as u64;
         file.damaged = file.damaged.saturating_sub(file.queued);

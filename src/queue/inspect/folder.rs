@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::{
     Keys,
+    bodies::KeyMissing,
     disk::{Disk, RealDisk, is_no_damage},
     open::stream_folders,
     recovery::{Assessment, assess},
@@ -34,6 +35,14 @@ pub enum InspectError {
         /// The folder.
         dir: String,
         /// What the operating system says.
+        source: io::Error,
+    },
+    /// It is encrypted, and the key is not among those given.
+    #[error("{dir} cannot be read: {source}")]
+    KeyMissing {
+        /// The folder.
+        dir: String,
+        /// Which segment, and which key.
         source: io::Error,
     },
     /// There is no such stream in it.
@@ -138,7 +147,11 @@ impl Folder {
     }
 
     pub(super) fn failed(&self, source: io::Error) -> InspectError {
-        InspectError::Io { dir: self.dir.display().to_string(), source }
+        let dir = self.dir.display().to_string();
+        if KeyMissing::is(&source) {
+            return InspectError::KeyMissing { dir, source };
+        }
+        InspectError::Io { dir, source }
     }
 
     /// Refuses a stream that is not there.

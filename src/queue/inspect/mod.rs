@@ -4,7 +4,7 @@
 //! shows what is on disk at that moment. A running gateway writes while it is looked at, uses
 //! files again and removes them; so what looks wrong is looked at again, and only what is wrong
 //! both times is reported. A copy of a running gateway's folder stays as inconsistent as the
-//! copying made it: the youngest records may look damaged in it.
+//! copying made it: the youngest records may look damaged or torn in it.
 
 mod files;
 mod folder;

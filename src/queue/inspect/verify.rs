@@ -9,8 +9,9 @@ use super::{
     folder::{Sight, TRIES, parts},
 };
 use crate::{
-    Damage,
+    Damage, Torn,
     damage::{named, open_gaps},
+    recovery::header_remark,
     scan::Gap,
 };
 
@@ -19,14 +20,23 @@ use crate::{
 pub struct Report {
     /// Queued records that are damaged, in order, stream by stream.
     pub damage: Vec<Damage>,
-    /// Anything else that is wrong: a header, a slot of the cursor, a file that cannot be read.
+    /// Records of writes that were cut off. Nothing is wrong with that: nobody was told that they
+    /// were stored.
+    pub torn: Vec<Torn>,
+    /// Anything else that is wrong: a slot of the cursor, a file that cannot be read.
     pub notes: Vec<String>,
+    /// What is damaged and needs no repair, since nothing is lost by it and it goes by itself:
+    /// the header of a segment.
+    pub remarks: Vec<String>,
     /// Queued records that are intact.
     pub intact: u64,
+    /// Whether a repair leaves some of it as it is: a segment that cannot be read at this time.
+    #[serde(skip)]
+    pub irreparable: bool,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong that needs repair.
     pub fn is_clean(&self) -> bool {
         self.damage.is_empty() && self.notes.is_empty()
     }
@@ -46,6 +56,8 @@ impl Report {
             })
         });
         self.notes.retain(|note| earlier.notes.contains(note));
+        self.remarks.retain(|remark| earlier.remarks.contains(remark));
+        self.irreparable &= earlier.irreparable;
     }
 }
 
@@ -60,8 +72,11 @@ impl Folder {
         for name in self.names()? {
             let one = self.verify_stream(&name)?;
             all.damage.extend(one.damage);
+            all.torn.extend(one.torn);
             all.notes.extend(one.notes);
+            all.remarks.extend(one.remarks);
             all.intact += one.intact;
+            all.irreparable |= one.irreparable;
         }
         Ok(all)
     }
@@ -69,7 +84,7 @@ impl Folder {
     fn verify_stream(&self, stream: &str) -> io::Result<Report> {
         let mut found = self.read_stream(stream)?;
         for _ in 1..TRIES {
-            if found.is_clean() {
+            if found.is_clean() && found.remarks.is_empty() {
                 break;
             }
             self.pause();
@@ -87,30 +102,30 @@ impl Folder {
     fn read_stream(&self, stream: &str) -> io::Result<Report> {
         let found = self.assess(stream)?;
         let mut report = Report::default();
-        report.notes.extend(found.report.notes.iter().cloned());
-        let mut note = |text: String| {
-            if !report.notes.contains(&text) {
-                report.notes.push(text);
+        let once = |texts: &mut Vec<String>, text: String| {
+            if !texts.contains(&text) {
+                texts.push(text);
             }
         };
+        report.notes.extend(found.report.notes.iter().cloned());
+        report.remarks.extend(found.report.remarks.iter().cloned());
         for part in parts(&found) {
             let gaps = match self.look_at(stream, part)? {
                 Sight::Gone => continue,
                 Sight::Unreadable(error) => {
-                    note(format!(
-                        "stream {stream}: {} cannot be read: {error}",
-                        part.name.file_name()
-                    ));
+                    let file = part.name.file_name();
+                    let text = format!("stream {stream}: {file} cannot be read: {error}");
+                    once(&mut report.notes, text);
+                    report.irreparable = true;
                     vec![Gap { sequences: part.name.base..part.end, bytes: 0..part.file_bytes }]
                 }
                 Sight::Seen(survey) => {
-                    if survey.header.is_none() {
-                        let file = part.name.file_name();
-                        note(format!("stream {stream}: the header of {file} is damaged"));
-                    }
                     let records = survey.scan.records.iter();
                     let queued = records.filter(|record| !found.settled.contains(record.sequence));
                     report.intact += queued.count() as u64;
+                    if survey.header.is_none() {
+                        once(&mut report.remarks, header_remark(stream, part.name));
+                    }
                     survey.scan.gaps(part.name.base, part.end)
                 }
             };
@@ -118,6 +133,7 @@ impl Folder {
             report.damage.extend(named(stream, part.name, &gaps));
         }
         report.damage.extend(found.report.damage);
+        report.torn = found.report.torn;
         report.damage.sort_by_key(|damage| damage.sequences.start);
         Ok(report)
     }

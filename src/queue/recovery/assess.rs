@@ -3,16 +3,22 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
+    ops::Range,
     path::Path,
 };
 
-use super::{files, rebuild, report::Recovery, required_keys};
+use super::{
+    files, readable, rebuild,
+    report::{Recovery, header_remark},
+};
 use crate::{
+    Torn,
     accounts::{Accounts, Fate, UNKNOWN},
     cursor::{self, Slots, Snapshot},
     damage::{self, charge, missing_by_source, open_gaps},
     disk::{Disk, is_no_damage},
     keys::Keys,
+    quarantine::Pieces,
     scan::Gap,
     segment::{self, HeaderError, SegmentHeader, SegmentName},
     settled::Settled,
@@ -36,8 +42,8 @@ pub(crate) struct Assessment {
     pub(crate) spares: Vec<(String, u64)>,
     /// Damage and remarks.
     pub(crate) report: Recovery,
-    /// Segments in which damage was found, with the gaps, for the quarantine.
-    pub(crate) cut_out: Vec<(Survey, Vec<Gap>)>,
+    /// What is missing, for the quarantine.
+    pub(crate) cut_out: Pieces,
     pub(crate) cursor_generation: u64,
     pub(crate) segment_generation: u32,
 }
@@ -84,6 +90,13 @@ impl Work<'_> {
         self.found.report.notes.push(format!("stream {}: {text}", self.stream));
     }
 
+    fn remark_on_header(&mut self, name: SegmentName) {
+        let remark = header_remark(self.stream, name);
+        if !self.found.report.remarks.contains(&remark) {
+            self.found.report.remarks.push(remark);
+        }
+    }
+
     /// A segment's header; `None` where it is damaged, which is remarked upon.
     pub(super) fn header(&mut self, name: SegmentName) -> io::Result<Option<SegmentHeader>> {
         let read = segment::open(self.disk, self.dir, name)
@@ -91,10 +104,10 @@ impl Work<'_> {
             .and_then(|file| SegmentHeader::read(&*file, name));
         match read {
             Ok(header) => Ok(Some(header)),
-            Err(HeaderError::Newer(version)) => Err(newer(version)),
+            Err(HeaderError::Newer(version)) => Err(newer(&name.file_name(), version)),
             Err(HeaderError::Io(error)) if is_no_damage(&error) => Err(error),
             Err(HeaderError::Damaged | HeaderError::Io(_)) => {
-                self.note(&format!("the header of {} is damaged", name.file_name()));
+                self.remark_on_header(name);
                 Ok(None)
             }
         }
@@ -119,7 +132,7 @@ impl Work<'_> {
             self.note("one of the two cursor slots is damaged; some records may be sent twice");
         }
         self.drop_settled_segments();
-        required_keys::require(self)?;
+        readable::require(self)?;
         let last = self.found.segments.back().map(|last| last.name);
         let mut known_until = next;
         if let Some(last) = last.filter(|last| next < last.base) {
@@ -215,7 +228,8 @@ impl Work<'_> {
         }
         for pair in segments.windows(2).filter(|pair| pair[1].base > next) {
             let Some(survey) = self.survey(pair[0], pair[1].base)? else { continue };
-            self.count_behind(survey, next.max(pair[0].base), pair[1].base, Vec::new());
+            let range = next.max(pair[0].base)..pair[1].base;
+            self.count_behind(&survey, range, Vec::new(), None);
         }
         self.found.next = last.base;
         Ok(last.base)
@@ -230,36 +244,54 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Counts the records of `[from, end)`, about which no account knows anything. `before` are
-    /// gaps found before them.
-    pub(super) fn count_behind(&mut self, survey: Survey, from: u64, end: u64, before: Vec<Gap>) {
+    /// Counts the records of `range`, about which no account knows anything. `before` are gaps
+    /// found before them, `torn` is what lies behind them.
+    pub(super) fn count_behind(
+        &mut self,
+        survey: &Survey,
+        range: Range<u64>,
+        before: Vec<Gap>,
+        torn: Option<&Gap>,
+    ) {
         let found = &mut self.found;
-        for (source, count) in survey.by_source(|sequence| (from..end).contains(&sequence)) {
+        for (source, count) in survey.by_source(|sequence| range.contains(&sequence)) {
             let id = found.accounts.id(&source);
             found.accounts.accept(id, count);
         }
-        let gaps = open_gaps(&survey.scan.gaps(from, end), &found.settled);
+        let gaps = open_gaps(&survey.scan.gaps(range.start, range.end), &found.settled);
         for gap in &gaps {
             found.accounts.lost_unknown(gap.sequences.end - gap.sequences.start);
             found.settled.insert_range(gap.sequences.clone());
         }
-        self.cut_out(survey, [before, gaps].concat());
+        self.cut_out(survey, &[before, gaps].concat(), torn);
     }
 
-    pub(super) fn cut_out(&mut self, survey: Survey, gaps: Vec<Gap>) {
-        if !gaps.is_empty() {
-            self.found.report.damage.extend(damage::named(self.stream, survey.name, &gaps));
-            self.found.cut_out.push((survey, gaps));
+    pub(super) fn cut_out(&mut self, survey: &Survey, damaged: &[Gap], torn: Option<&Gap>) {
+        let Recovery { damage, torn: told, .. } = &mut self.found.report;
+        damage.extend(damage::named(self.stream, survey.name, damaged));
+        told.extend(torn.map(|gap| Torn::of(self.stream, survey.name, gap)));
+        self.found.cut_out.cut_out(survey, damaged, torn);
+    }
+
+    /// Where the stream ends by its last segment, and what of its last write is torn: that is not
+    /// counted, and whoever comes next gets its sequences. `known` were stored in any case.
+    pub(super) fn end_of_last(&mut self, survey: &Survey, known: u64) -> (u64, Option<Gap>) {
+        let torn = survey.torn(known);
+        let (end, data_end) = match &torn {
+            Some(gap) => (gap.sequences.start, gap.bytes.start),
+            None => (survey.scan.claimed_end.max(known), survey.scan.data_end),
+        };
+        if let Some(last) = self.found.segments.back_mut() {
+            last.data_end = data_end;
         }
+        self.found.next = end;
+        (end, torn)
     }
 
     /// The last segment is read whole: its tail is where the writing stopped.
     fn take_last(&mut self, name: SegmentName, known: u64) -> io::Result<()> {
         let Some(survey) = self.survey(name, u64::MAX)? else { return Ok(()) };
-        if let Some(last) = self.found.segments.back_mut() {
-            last.data_end = survey.scan.data_end;
-        }
-        self.found.next = survey.scan.claimed_end.max(known).max(name.base);
+        let (end, torn) = self.end_of_last(&survey, known.max(name.base));
         let gaps = open_gaps(&survey.scan.gaps(name.base, known), &self.found.settled);
         let lost: u64 = gaps.iter().map(|gap| gap.sequences.end - gap.sequences.start).sum();
         if lost > 0 {
@@ -274,11 +306,10 @@ impl Work<'_> {
                 found.settled.insert_range(gap.sequences.clone());
             }
         }
-        let end = self.found.next;
         if survey.header.is_none() {
-            self.note(&format!("the header of {} is damaged", name.file_name()));
+            self.remark_on_header(name);
         }
-        self.count_behind(survey, known, end, gaps);
+        self.count_behind(&survey, known..end, gaps, torn.as_ref());
         Ok(())
     }
 }

@@ -6,9 +6,10 @@
 
 mod assess;
 mod files;
+mod readable;
 mod rebuild;
 mod report;
-mod required_keys;
 
 pub(super) use assess::{Assessment, SPARE_SUFFIX, assess};
 pub use report::Recovery;
+pub(super) use report::header_remark;

@@ -33,7 +33,10 @@ pub(super) fn without_cursor(work: &mut Work<'_>, slot_damaged: bool) -> io::Res
         let limit = names.get(number + 1).map_or(u64::MAX, |next| next.base);
         work.found.next = name.base;
         let Some(survey) = work.survey(*name, limit)? else { continue };
-        let end = if limit == u64::MAX { survey.scan.claimed_end } else { limit };
+        let (end, torn) = match limit {
+            u64::MAX => work.end_of_last(&survey, name.base),
+            _ => (limit, None),
+        };
         for (source, count) in survey.by_source(|_| true) {
             let id = usize::from(work.found.accounts.id(&source));
             if queued.len() <= id {
@@ -41,21 +44,16 @@ pub(super) fn without_cursor(work: &mut Work<'_>, slot_damaged: bool) -> io::Res
             }
             queued[id] += count;
         }
-        if limit == u64::MAX
-            && let Some(last) = work.found.segments.back_mut()
-        {
-            last.data_end = survey.scan.data_end;
-        }
         work.found.next = end;
         if name.base >= known {
-            work.count_behind(survey, name.base, end, Vec::new());
+            work.count_behind(&survey, name.base..end, Vec::new(), torn.as_ref());
         } else {
             let gaps = survey.scan.gaps(name.base, end);
             for gap in &gaps {
                 damaged += gap.sequences.end - gap.sequences.start;
                 work.found.settled.insert_range(gap.sequences.clone());
             }
-            work.cut_out(survey, gaps);
+            work.cut_out(&survey, &gaps, torn.as_ref());
         }
     }
     let found = &mut work.found;

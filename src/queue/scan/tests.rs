@@ -90,6 +90,21 @@ fn a_torn_batch_says_how_many_it_held() {
     assert_eq!(scan.gaps(100, 106)[0].sequences, 105..106);
 }
 
+#[test]
+fn only_the_last_frame_can_be_unfinished_and_only_with_nothing_intact_behind_it() {
+    let whole = segment(&[2, 4]);
+    assert_eq!(scan(&whole, u64::MAX).unfinished, None);
+    let mut bytes = whole.clone();
+    bytes[FRAME_HEADER_BYTES + 20] ^= 1;
+    assert_eq!(scan(&bytes, u64::MAX).unfinished, None, "another frame is behind it");
+    let second = whole.len() - segment(&[4]).len();
+    bytes[second] ^= 1;
+    assert_eq!(scan(&bytes, u64::MAX).unfinished, None, "records are behind it");
+    bytes[second..].fill(0);
+    let sequences = scan(&bytes, u64::MAX).unfinished.map(|frame| frame.sequences);
+    assert_eq!(sequences, Some(100..102));
+}
+
 /// A record whose payload looks like the beginning of a long record at every sixteenth byte.
 fn forging(bytes: &mut Vec<u8>, payload_bytes: usize) {
     let mut front = [0; 16];

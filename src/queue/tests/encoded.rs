@@ -125,15 +125,21 @@ fn a_wrong_byte_costs_one_encoded_frame_and_is_named() {
 fn without_the_right_key_nothing_is_opened_and_nothing_is_touched() {
     let mut queue = filled(Coding { compression: Compression::None, encrypted: true });
     queue.kill();
+    // Another stream, opened before it, that needs no key and would be worked on.
+    let options = StreamOptions { bytes_max: SMALL, ..StreamOptions::with_defaults("archive") };
+    let keys = Keys::parse(&format!("none\n{KEY}")).unwrap();
+    let mut other = Harness::with_keys(queue.disk.clone(), options, keys);
+    other.fill("tank", 5, 50);
+    other.kill();
     let before: Vec<_> = contents(&queue.disk);
     for keys in [Keys::none(), Keys::parse(OTHER_KEY).unwrap()] {
         let error = open_error(&queue.disk, keys);
         assert!(matches!(error, OpenError::KeyMissing { .. }), "{error}");
         assert!(error.to_string().contains("key file"), "{error}");
     }
-    assert_eq!(contents(&queue.disk), before);
+    assert!(contents(&queue.disk) == before, "something was touched");
     queue.open();
-    assert_eq!(queue.check().len(), 96);
+    assert_eq!(queue.folder().records(STREAM, 0).unwrap().count(), 96);
 }
 
 #[test]
@@ -224,6 +230,23 @@ fn a_new_key_is_for_new_segments_and_the_old_one_goes_when_they_are_gone() {
     queue.keys = Keys::parse(OTHER_KEY).unwrap();
     queue.open();
     assert_eq!(queue.check().len(), 5);
+}
+
+#[test]
+fn the_files_are_shown_with_the_key_that_each_needs() {
+    let mut queue = filled(Coding { compression: Compression::Lz4, encrypted: true });
+    queue.kill();
+    queue.keys = Keys::parse(&format!("{OTHER_KEY}\n{KEY}\n")).unwrap();
+    queue.open();
+    queue.fill("tank", 5, 50);
+    queue.kill();
+    queue.keys = Keys::parse(&format!("none\n{OTHER_KEY}\n{KEY}\n")).unwrap();
+    queue.open();
+    queue.fill("tank", 5, 50);
+    let shown: Vec<_> =
+        queue.folder().files(STREAM).unwrap().segments.iter().map(|file| file.key).collect();
+    let tag = |key| Keys::parse(key).unwrap().tags().next();
+    assert_eq!(shown, [tag(KEY), tag(OTHER_KEY), None]);
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn a_power_cut_before_every_single_change_loses_nothing() {
     let changes = queue.disk.changes() - before;
     assert!(changes > 40);
     for cut in 0..changes {
-        for loss in [Loss::Everything, Loss::KeepPrefix, Loss::KeepSectors] {
+        for loss in Loss::ALL {
             let mut queue = Harness::new(SMALL, OnFull::Reject);
             queue.disk.cut_after(cut);
             let promised = story_until_the_cut(&mut queue);
@@ -290,4 +290,24 @@ fn what_this_process_may_not_read_is_no_damage_and_no_health_either() {
         assert_eq!(queue.check().len(), 5);
         assert_eq!(queue.condition(), Condition::Healthy);
     }
+}
+
+#[test]
+fn what_a_killed_gateway_wrote_and_did_not_sync_is_synced_before_it_is_handed_out() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.fill("a", 3, 50);
+    // The process dies between the write and the sync.
+    queue.disk.cut_after(1);
+    let records = (0..10).map(|_| queue.record("a", "unsynced")).collect();
+    assert!(queue.append(records).iter().all(Result::is_err));
+    queue.kill();
+    queue.disk.heal();
+    queue.open();
+    let there = sequences(&queue.check());
+    assert_eq!(there.len(), 13, "the write was whole");
+    queue.kill();
+    queue.disk.power_cut(Loss::Everything, &mut |_| 0);
+    queue.open();
+    assert_eq!(sequences(&queue.check()), there);
+    assert_eq!(queue.total().damaged, 0, "{}", queue.recovery);
 }

@@ -189,9 +189,7 @@ fn a_power_cut_at_any_moment_of_an_import_neither_loses_nor_doubles_a_record() {
     let whole = Harness::on(prepared.disk.duplicate(), prepared.options.clone());
     drop(whole);
     let mut cuts = 0;
-    for (number, loss) in
-        [Loss::Everything, Loss::KeepPrefix, Loss::KeepSectors].into_iter().enumerate()
-    {
+    for (number, loss) in Loss::ALL.into_iter().enumerate() {
         for after in 0..60 {
             for seed in 0..2 {
                 let mut chance = Chance(after * 100 + seed * 10 + number as u64);

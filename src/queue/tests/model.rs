@@ -12,8 +12,9 @@ use super::{
     patient::{Original, Patient},
 };
 use crate::{
-    AppendError, Condition, OnFull, Record, Refusal, StreamOptions,
-    disk::simulated::{Loss, SimulatedDisk},
+    AppendError, Condition, OnFull, Record, Recovery, Refusal, StreamOptions,
+    disk::simulated::{Loss, SECTOR_BYTES, SimulatedDisk},
+    frame::FRAME_HEADER_BYTES,
     store::BALLAST_BYTES,
 };
 
@@ -38,6 +39,8 @@ pub(super) enum Action {
     PowerCut(Loss, u64),
     /// The power fails in the middle of what follows.
     CutDuring(Loss, u64, u64, Batch),
+    /// The process dies in the middle of what follows.
+    KillDuring(u64, Batch),
     /// The process dies, and the power fails while the queue is opened again.
     CutWhileOpening(Loss, u64, u64),
 }
@@ -216,6 +219,16 @@ impl Model {
                 self.queue.tend();
                 self.power_cut(*loss, *seed);
             }
+            Action::KillDuring(after, batch) => {
+                self.queue.disk.cut_after(*after);
+                self.append(batch);
+                self.queue.tend();
+                self.queue.kill();
+                self.queue.disk.heal();
+                self.queue.open();
+                self.crashed = true;
+                assert!(self.queue.recovery.damage.is_empty(), "{}", self.queue.recovery);
+            }
             Action::CutWhileOpening(loss, seed, after) => {
                 self.queue.kill();
                 self.queue.disk.cut_after(*after);
@@ -247,8 +260,29 @@ impl Model {
         self.queue.disk.power_cut(loss, &mut |bound| chance.below(bound));
         self.queue.open();
         self.crashed = true;
+        self.check_what_is_missing(loss);
         let ballast = self.queue.disk.content(&root().join(STREAM).join("ballast"));
         assert_eq!(ballast.len() as u64, BALLAST_BYTES, "the reserve is there");
+    }
+
+    /// Only what a power cut leaves in parts counts as damaged; a write that it cut off is told
+    /// as torn, and its numbers are the next.
+    fn check_what_is_missing(&self, loss: Loss) {
+        let Recovery { damage, torn, .. } = &self.queue.recovery;
+        let next = self.queue.shared().state().next;
+        assert!(torn.len() <= 1 && torn.iter().all(|torn| torn.sequences.start == next));
+        for damage in damage {
+            let is_allowed = match loss {
+                Loss::Everything | Loss::KeepPrefix => false,
+                Loss::KeepSectors => damage.sequences.end < next || !torn.is_empty(),
+                // Within one sector.
+                Loss::KeepBytes => {
+                    let longest = (SECTOR_BYTES + FRAME_HEADER_BYTES) as u64;
+                    damage.bytes.end - damage.bytes.start < longest
+                }
+            };
+            assert!(is_allowed, "{loss:?}, {next} is next: {}", self.queue.recovery);
+        }
     }
 
     /// Ends the process; what it leaves is to be damaged.
@@ -315,9 +349,9 @@ impl Model {
                 assert_eq!(self.dropped, 0);
             }
         }
-        // Only what was never promised can be torn, so nothing that was is called damaged.
-        let never_promised = total.accepted - self.known.len() as u64;
-        assert!(total.damaged <= never_promised, "{total:?}");
+        // What was accepted was promised, or served, or given up unseen, or damaged before.
+        let unseen = given_up - missing;
+        assert_eq!(total.accepted, self.known.len() as u64 + unseen + total.damaged, "{total:?}");
         for source in ["s0", "s1", "s2"] {
             let counts = self.queue.counts_of(source);
             let numbers = self.acknowledged.iter().map(|sequence| self.known[sequence]);
@@ -359,7 +393,7 @@ fn coding() -> impl Strategy<Value = Coding> {
 }
 
 fn loss() -> impl Strategy<Value = Loss> {
-    prop_oneof![Just(Loss::Everything), Just(Loss::KeepPrefix), Just(Loss::KeepSectors)]
+    proptest::sample::select(&Loss::ALL[..])
 }
 
 fn batch() -> impl Strategy<Value = Batch> {
@@ -378,7 +412,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (loss(), any::<u64>()).prop_map(|(loss, seed)| Action::PowerCut(loss, seed)),
         3 => (loss(), any::<u64>(), 0u64..14, batch())
             .prop_map(|(loss, seed, after, batch)| Action::CutDuring(loss, seed, after, batch)),
-        1 => (loss(), any::<u64>(), 0u64..6)
+        2 => (0u64..14, batch()).prop_map(|(after, batch)| Action::KillDuring(after, batch)),
+        1 => (loss(), any::<u64>(), 0u64..7)
             .prop_map(|(loss, seed, after)| Action::CutWhileOpening(loss, seed, after)),
     ]
 }

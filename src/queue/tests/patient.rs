@@ -61,6 +61,8 @@ pub(super) struct Outcome {
     pub(super) lost: u64,
     /// Of these, those of which nothing that is left on disk knows.
     pub(super) unprovable: u64,
+    /// Of these, those that look as if their write had been cut off.
+    pub(super) torn: u64,
 }
 
 impl Patient {
@@ -119,6 +121,8 @@ impl Patient {
     /// - Every lost record of which anything left on disk knows is named, counted, and named by
     ///   `verify` before. What nobody knows of was in the last segment, behind all that is left
     ///   of it and all that a cursor knew.
+    /// - Only lost records behind all that is served and all that the cursor that is left knew are
+    ///   told as torn, and their sequences are the next.
     /// - Nothing else is named or counted, unless the cursor that knew it to be settled is gone.
     /// - Sequences that were used are not used again, as far as that can be known.
     ///
@@ -131,6 +135,7 @@ impl Patient {
         what: &str,
     ) -> (Harness, Outcome) {
         let known_end = self.known_end(&damaged);
+        let cursor_end = cursor_end(&damaged);
         let touched = self.touched(&damaged);
         let cursor_touched =
             self.cursors.iter().any(|(path, content)| damaged.content(path) != *content);
@@ -138,6 +143,8 @@ impl Patient {
         let verified = folder.verify().unwrap();
         let named: BTreeSet<u64> =
             verified.damage.iter().flat_map(|damage| damage.sequences.clone()).collect();
+        let torn: BTreeSet<u64> =
+            verified.torn.iter().flat_map(|torn| torn.sequences.clone()).collect();
 
         let exact =
             one_wound && self.headers_are_whole(&damaged) && touched.is_subset(&self.queued);
@@ -158,15 +165,29 @@ impl Patient {
         if !cursor_touched {
             assert!(served.is_subset(&self.queued), "{what}: {served:?}");
             assert!(named.is_subset(&lost), "{what}: {named:?} named, {lost:?} lost");
+            assert!(torn.is_subset(&lost), "{what}: {torn:?} torn, {lost:?} lost");
         }
+        let next = queue.shared().state().next;
+        if let (Some(first), Some(last)) = (torn.first(), torn.last()) {
+            assert_eq!((next, known_end), (*first, last + 1), "{what}: {torn:?} torn");
+            assert!(*first >= cursor_end, "{what}: {torn:?} torn, {cursor_end} were known");
+            assert!(served.last() < Some(first) && named.last() < Some(first), "{what}");
+        } else {
+            assert!(next >= known_end, "{what}: {known_end} were known");
+        }
+        assert_eq!(queue.recovery.torn, verified.torn, "{what}");
         assert!(named.is_disjoint(&served), "{what}: {named:?} named and served");
         let provable: BTreeSet<u64> = lost.range(..known_end).copied().collect();
-        assert!(provable.is_subset(&named), "{what}: {provable:?} lost, {named:?} named");
+        let told = &named | &torn;
+        assert!(provable.is_subset(&told), "{what}: {provable:?} lost, {told:?} told");
         assert_eq!(verified.intact, records.len() as u64, "{what}: {verified:?}");
         assert_eq!(queue.total().damaged, named.len() as u64, "{what}: {verified:?}");
-        assert!(queue.shared().state().next >= known_end, "{what}: {known_end} were known");
-        let lost_count = lost.len() as u64;
-        (queue, Outcome { lost: lost_count, unprovable: lost_count - provable.len() as u64 })
+        let outcome = Outcome {
+            lost: lost.len() as u64,
+            unprovable: (lost.len() - provable.len()) as u64,
+            torn: torn.len() as u64,
+        };
+        (queue, outcome)
     }
 
     /// The records of which a byte has changed or is gone.
@@ -189,15 +210,13 @@ impl Patient {
 
     /// The sequence after the last that anything left on disk speaks of.
     fn known_end(&self, damaged: &SimulatedDisk) -> u64 {
-        let slots = cursor::read(damaged, &root().join(STREAM)).unwrap();
-        let cursor = slots.newest.map_or(0, |(_, snapshot)| snapshot.next);
         let segments = self.segments.iter().map(|segment| {
             let now = damaged.content(&segment.path);
             let pieces = segment.records.iter().chain(&segment.frames);
             let whole = pieces.filter(|piece| segment.is_whole(piece, &now));
             whole.map(|piece| piece.sequences.end).max().unwrap_or(0).max(segment.name.base)
         });
-        segments.max().unwrap_or(0).max(cursor)
+        segments.max().unwrap_or(0).max(cursor_end(damaged))
     }
 }
 
@@ -225,6 +244,12 @@ impl SegmentLayout {
     fn is_whole(&self, piece: &Piece, now: &[u8]) -> bool {
         now.get(piece.bytes.clone()) == self.content.get(piece.bytes.clone())
     }
+}
+
+/// The sequence after the last that a cursor left on disk knows.
+fn cursor_end(disk: &SimulatedDisk) -> u64 {
+    let slots = cursor::read(disk, &root().join(STREAM)).unwrap();
+    slots.newest.map_or(0, |(_, snapshot)| snapshot.next)
 }
 
 fn is_cursor(path: &Path) -> bool {

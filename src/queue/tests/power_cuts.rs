@@ -19,11 +19,11 @@ use crate::{
 pub(super) const LIMIT: u64 = 64 * 1024;
 const AGE_MAX: Duration = Duration::from_mins(1);
 pub(super) const POLICIES: [OnFull; 3] = [OnFull::DropOldest, OnFull::DropNewest, OnFull::Reject];
-const LOSSES: [Loss; 3] = [Loss::Everything, Loss::KeepPrefix, Loss::KeepSectors];
+const LOSSES: u64 = Loss::ALL.len() as u64;
 /// What the whole of this file must come to.
 const CUTS_MIN: u64 = 10_000;
 /// Random stories, of so many actions each.
-const STORIES: u64 = 1_000;
+const STORIES: u64 = 1_100;
 const ACTIONS: usize = 16;
 
 /// The kind of file an operation was about, and the operation.
@@ -39,9 +39,13 @@ pub(super) fn kind((op, path): &(Op, PathBuf)) -> String {
     format!("{op:?} {file}").to_lowercase()
 }
 
-fn note(tally: &mut Tally, struck: Option<(Op, PathBuf)>, loss: Loss) {
+/// Counts a power cut, after which the queue was opened.
+fn note(tally: &mut Tally, model: &Model, struck: Option<(Op, PathBuf)>, loss: Loss) {
     tally.count(format!("loss {loss:?}"));
     tally.count(format!("at {}", struck.map_or("rest".to_owned(), |struck| kind(&struck))));
+    let recovery = &model.queue.recovery;
+    recovery.torn.iter().for_each(|_| tally.count(format!("torn by {loss:?}")));
+    recovery.damage.iter().for_each(|_| tally.count(format!("damaged by {loss:?}")));
 }
 
 struct Story(Chance);
@@ -52,7 +56,7 @@ impl Story {
     }
 
     fn loss(&mut self) -> Loss {
-        LOSSES[self.below(3) as usize]
+        Loss::ALL[self.below(LOSSES) as usize]
     }
 
     fn batch(&mut self) -> Batch {
@@ -83,7 +87,8 @@ impl Story {
             0..=2 => self.quiet(),
             3..=4 => Action::Acknowledge { spare: 0, at_most: 1 + self.below(200) as usize },
             5 => Action::PowerCut(loss, seed),
-            6..=7 => Action::CutWhileOpening(loss, seed, self.below(5)),
+            6 => Action::CutWhileOpening(loss, seed, self.below(7)),
+            7 => Action::KillDuring(self.below(12), self.batch()),
             _ => Action::CutDuring(loss, seed, self.below(12), self.batch()),
         }
     }
@@ -105,9 +110,10 @@ fn random_story(seed: u64) -> Tally {
         let action = story.any();
         model.run(&action);
         match action {
-            Action::PowerCut(loss, _) => note(&mut tally, None, loss),
+            Action::PowerCut(loss, _) => note(&mut tally, &model, None, loss),
             Action::CutDuring(loss, ..) | Action::CutWhileOpening(loss, ..) => {
-                note(&mut tally, model.queue.disk.struck(), loss);
+                let struck = model.queue.disk.struck();
+                note(&mut tally, &model, struck, loss);
             }
             _ => {}
         }
@@ -124,6 +130,9 @@ fn ten_thousand_power_cuts_lose_nothing_that_was_acknowledged() {
     let cuts = tally.of("loss");
     println!("{cuts} power cuts: {tally}; {seeds}; {:?}", begun.elapsed());
     assert!(seeds.partial || cuts >= CUTS_MIN, "{cuts}");
+    for loss in ["KeepPrefix", "KeepSectors"] {
+        assert!(seeds.partial || tally.of(&format!("torn by {loss}")) > 0, "{loss}: {tally}");
+    }
 }
 
 /// Actions of the scripted run; each policy has its own script.
@@ -163,16 +172,16 @@ fn cut_at(policy: u64, operation: u64, loss: Loss) -> Tally {
     model.run_until_the_cut(&script(policy));
     let struck = model.queue.disk.struck();
     assert!(struck.is_some(), "the script came to its end before operation {operation}");
-    note(&mut tally, struck, loss);
     let mut story = Story(Chance(operation));
     model.power_cut(loss, story.below(u64::MAX));
     model.check();
-    let (again, after) = (story.below(u64::MAX), story.below(5));
+    note(&mut tally, &model, struck, loss);
+    let (again, after) = (story.below(u64::MAX), story.below(7));
     model.run(&Action::CutWhileOpening(loss, again, after));
-    note(&mut tally, model.queue.disk.struck(), loss);
+    note(&mut tally, &model, model.queue.disk.struck(), loss);
     let (again, after) = (story.below(u64::MAX), story.below(8));
     model.run(&Action::CutDuring(loss, again, after, story.batch()));
-    note(&mut tally, model.queue.disk.struck(), loss);
+    note(&mut tally, &model, model.queue.disk.struck(), loss);
     model.run(&Action::CloseAndOpen);
     tally
 }
@@ -180,10 +189,10 @@ fn cut_at(policy: u64, operation: u64, loss: Loss) -> Tally {
 #[test]
 fn a_power_cut_at_every_operation_of_a_script_loses_nothing() {
     let counts = [operations(0), operations(1), operations(2)];
-    let seeds = Seeds::numbers(counts.iter().sum::<u64>() * 3);
+    let seeds = Seeds::numbers(counts.iter().sum::<u64>() * LOSSES);
     let begun = std::time::Instant::now();
     let tally = seeds.run("a_power_cut_at_every_operation", |number| {
-        let (mut operation, loss) = (number / 3, LOSSES[(number % 3) as usize]);
+        let (mut operation, loss) = (number / LOSSES, Loss::ALL[(number % LOSSES) as usize]);
         let mut policy = 0;
         while operation >= counts[policy] {
             operation -= counts[policy];

@@ -48,6 +48,9 @@ fn patient(chance: &mut Chance, coding: Coding) -> Patient {
         model.run(&Action::Tend);
         model.run(&Action::Append(vec![(1, 300); 5]));
     }
+    if chance.below(3) == 0 {
+        model.run(&Action::CloseAndOpen);
+    }
     model.into_patient()
 }
 
@@ -119,6 +122,9 @@ fn note(tally: &mut Tally, wounds: u64, outcome: Outcome) {
     }
     for _ in 0..outcome.unprovable {
         tally.count("record lost without a trace");
+    }
+    for _ in 0..outcome.torn {
+        tally.count("record told as torn");
     }
 }
 

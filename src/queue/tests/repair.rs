@@ -44,6 +44,78 @@ fn a_sound_folder_is_said_to_be_sound() {
 }
 
 #[test]
+fn a_sound_folder_is_left_as_it_is() {
+    let queue = queue();
+    let before: Vec<_> = queue.disk.paths();
+    let changes = queue.disk.changes();
+    // With other limits than the gateway's, as the tools have them without its configuration.
+    let done = repair(&root(), Vec::new(), &queue.environment()).unwrap();
+    assert!(done.was_sound(), "{done:?}");
+    assert_eq!((&done.made, &done.removed), (&Vec::new(), &Vec::new()));
+    assert_eq!((queue.disk.changes(), queue.disk.paths()), (changes, before));
+    assert_eq!(done.remaining, done.found);
+}
+
+#[test]
+fn a_damaged_header_is_remarked_upon_and_goes_with_its_segment() {
+    let mut queue = queue();
+    let paths = segments(&queue);
+    for path in [&paths[0], paths.last().unwrap()] {
+        flip(&queue, path, 5);
+    }
+    let report = queue.folder().verify().unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.remarks.len(), report.intact), (2, 155), "{report:?}");
+    assert!(report.remarks[0].contains("no record is lost by that"), "{report:?}");
+    let done = repaired(&queue);
+    assert!(done.was_sound(), "{done:?}");
+    assert_eq!(done.remaining.remarks, report.remarks);
+    queue.open();
+    assert_eq!(queue.check().len(), 155);
+    for record in queue.read_all() {
+        assert!(queue.acknowledge(record.sequence));
+    }
+    queue.fill("a", 1, 10);
+    queue.tend();
+    queue.close();
+    let report = queue.folder().verify().unwrap();
+    assert_eq!((report.remarks, report.intact), (Vec::new(), 1));
+    assert_eq!(queue.folder().ledger().unwrap().streams[0].total.damaged, 0);
+}
+
+#[test]
+fn what_a_repair_cannot_put_right_is_known_before() {
+    for number in 0..segments(&queue()).len() {
+        for can_be_read in [true, false] {
+            let queue = queue();
+            let path = &segments(&queue)[number];
+            if can_be_read {
+                flip(&queue, path, 4000);
+            } else {
+                queue.disk.make_unreadable(&path.to_string_lossy(), 0..u64::MAX);
+            }
+            let found = queue.folder().verify().unwrap();
+            let done = repaired(&queue);
+            assert!(!found.is_clean(), "segment {number}, {can_be_read}");
+            assert_eq!(found.irreparable, !can_be_read, "{number}: {found:?}");
+            assert_eq!(found.irreparable, !done.remaining.is_clean(), "{number}: {done:?}");
+        }
+    }
+}
+
+#[test]
+fn a_header_is_of_no_consequence_when_its_segment_is_given_back() {
+    let queue = queue();
+    let first = &segments(&queue)[0];
+    let content = queue.disk.content(first);
+    queue.disk.set_content(first, &vec![0x55; content.len()]);
+    let found = queue.folder().verify().unwrap();
+    assert!(!found.irreparable && found.damaged() > 0, "{found:?}");
+    let done = repaired(&queue);
+    assert!(done.remaining.is_clean(), "{:?}", done.remaining);
+}
+
+#[test]
 fn damage_in_every_segment_is_settled_at_once_and_nothing_intact_goes() {
     let mut queue = queue();
     let paths = segments(&queue);

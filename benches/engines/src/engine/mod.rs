@@ -24,6 +24,8 @@ pub const DRAIN_BATCH: usize = 1000;
 pub enum Kind {
     /// pwrite and fdatasync, the least that durability costs.
     Raw,
+    /// The same into blocks that are reserved and were never written, as a backlog's are.
+    RawReserved,
     /// Our queue.
     Holdfast,
     /// sled 0.34, with the sync that its flush lacks.
@@ -36,12 +38,19 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 5] = [Self::Raw, Self::Holdfast, Self::Sled, Self::Redb, Self::Sqlite];
+    pub const ALL: [Self; 6] =
+        [Self::Raw, Self::RawReserved, Self::Holdfast, Self::Sled, Self::Redb, Self::Sqlite];
+
+    /// Whether it is nothing but a file to write to.
+    pub fn is_raw(self) -> bool {
+        matches!(self, Self::Raw | Self::RawReserved)
+    }
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
+            Self::RawReserved => "raw-reserved",
             Self::Holdfast => "holdfast",
             Self::Sled => "sled",
             Self::Redb => "redb",
@@ -53,6 +62,7 @@ impl Kind {
     pub fn title(self) -> &'static str {
         match self {
             Self::Raw => "raw pwrite + fdatasync",
+            Self::RawReserved => "raw, into blocks never written",
             Self::Holdfast => "Holdfast's queue",
             Self::Sled => "sled 0.34 + fdatasync",
             Self::Redb => "redb",
@@ -65,7 +75,8 @@ impl Kind {
     pub fn open(self, dir: &Path, messages: usize) -> Box<dyn Engine> {
         std::fs::create_dir_all(dir).expect("the folder can be made");
         match self {
-            Self::Raw => Box::new(raw::Raw::open(dir, messages)),
+            Self::Raw => Box::new(raw::Raw::zeroed(dir, messages)),
+            Self::RawReserved => Box::new(raw::Raw::reserved(dir, messages)),
             Self::Holdfast => Box::new(Holdfast::open(dir)),
             Self::Sled => Box::new(sled::Sled::open(dir)),
             Self::Redb => Box::new(redb::Redb::open(dir)),

@@ -1,8 +1,10 @@
-//! The plainest durable write there is, into a file that already holds zeros.
+//! The plainest durable write there is, into a file that already holds zeros, or has its space
+//! reserved only.
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 use bytes::Bytes;
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{Engine, PAYLOAD_BYTES};
 
@@ -18,11 +20,24 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Prepares a file with room for so many messages.
-    pub fn open(dir: &Path, messages: usize) -> Self {
+    fn create(dir: &Path) -> File {
         let path = dir.join("raw");
         let file = File::options().create(true).truncate(true).write(true).open(path);
-        let file = file.expect("a file can be made");
+        file.expect("a file can be made")
+    }
+
+    /// Reserves room for so many messages.
+    pub fn reserved(dir: &Path, messages: usize) -> Self {
+        let file = Self::create(dir);
+        let bytes = (messages * PAYLOAD_BYTES) as u64;
+        fallocate(&file, FallocateFlags::empty(), 0, bytes).expect("space can be reserved");
+        file.sync_all().expect("the length is synced");
+        Self { file, at: 0, buffer: Vec::new() }
+    }
+
+    /// Prepares a file of zeros with room for so many messages.
+    pub fn zeroed(dir: &Path, messages: usize) -> Self {
+        let file = Self::create(dir);
         let (bytes, zeros) = (messages * PAYLOAD_BYTES, vec![0; PIECE_BYTES]);
         for at in (0..bytes).step_by(PIECE_BYTES) {
             let piece = &zeros[..PIECE_BYTES.min(bytes - at)];

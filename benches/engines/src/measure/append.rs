@@ -42,6 +42,13 @@ impl Phase {
             Self::Connected => "in service: everything is removed every MiB",
         }
     }
+
+    /// What is measured in it. Blocks are new only until the queue has been drained once.
+    fn kinds(self, arguments: &Arguments) -> Vec<Kind> {
+        let mut kinds = arguments.kinds.clone();
+        kinds.retain(|kind| self == Self::Outage || *kind != Kind::RawReserved);
+        kinds
+    }
 }
 
 /// One cell: a median of each.
@@ -55,24 +62,25 @@ struct Cell {
 /// Prints the tables.
 pub fn run(arguments: &Arguments, dir: &Path) {
     for phase in [Phase::Outage, Phase::Connected] {
+        let kinds = phase.kinds(arguments);
         let columns: Vec<Vec<Cell>> = BATCHES
             .into_iter()
-            .map(|(size, batches)| column(arguments, dir, phase, size, batches))
+            .map(|(size, batches)| column(arguments.runs, &kinds, dir, phase, size, batches))
             .collect();
         println!("\nMessages per second appended, {} (ratio to raw)\n", phase.title());
-        table(arguments, |row, number| {
+        table(&kinds, |row, number| {
             let [raw, cell] = [columns[number][0], columns[number][row]].map(|cell| cell.rate);
             format!("{} ({:.0} %)", rate(cell), cell / raw * 100.0)
         });
         println!("\nBytes the device wrote for each byte of payload, {}\n", phase.title());
-        table(arguments, |row, number| short(columns[number][row].written));
+        table(&kinds, |row, number| short(columns[number][row].written));
     }
 }
 
-fn table(arguments: &Arguments, cell: impl Fn(usize, usize) -> String) {
+fn table(kinds: &[Kind], cell: impl Fn(usize, usize) -> String) {
     println!("| engine | {} |", BATCHES.map(|(size, _)| format!("batch {size}")).join(" | "));
     println!("|---|{}", "--:|".repeat(BATCHES.len()));
-    for (row, kind) in arguments.kinds.iter().enumerate() {
+    for (row, kind) in kinds.iter().enumerate() {
         let cells: Vec<_> = (0..BATCHES.len()).map(|number| cell(row, number)).collect();
         println!("| {} | {} |", kind.title(), cells.join(" | "));
     }
@@ -80,15 +88,16 @@ fn table(arguments: &Arguments, cell: impl Fn(usize, usize) -> String) {
 
 /// All engines at one size of batch. They take turns, since disks have moods.
 fn column(
-    arguments: &Arguments,
+    runs: usize,
+    kinds: &[Kind],
     dir: &Path,
     phase: Phase,
     size: usize,
     batches: usize,
 ) -> Vec<Cell> {
-    let mut cells: Vec<Vec<Cell>> = vec![Vec::new(); arguments.kinds.len()];
-    for _ in 0..arguments.runs {
-        for (cells, kind) in cells.iter_mut().zip(&arguments.kinds) {
+    let mut cells: Vec<Vec<Cell>> = vec![Vec::new(); kinds.len()];
+    for _ in 0..runs {
+        for (cells, kind) in cells.iter_mut().zip(kinds) {
             cells.push(one_run(*kind, &dir.join(kind.name()), phase, size, batches));
         }
     }

@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments, dir: &Path) {
         "| engine | RSS, MB | kill -9 to first message, ms | read + ack, messages/s | \
          MB on disk, full → drained |\n|---|--:|--:|--:|--:|"
     );
-    for kind in arguments.kinds.iter().filter(|kind| **kind != Kind::Raw) {
+    for kind in arguments.kinds.iter().filter(|kind| !kind.is_raw()) {
         let outcomes: Vec<_> =
             (0..arguments.runs).map(|_| one_run(*kind, &dir.join(kind.name()))).collect();
         let middle = |of: fn(&Outcome) -> f64| median(outcomes.iter().map(of).collect());

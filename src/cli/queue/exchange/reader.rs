@@ -17,11 +17,13 @@ const LINE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// What is wrong with an export, and where.
 #[derive(Debug, Error)]
-#[error("{} line {line}: {what}", file.display())]
-pub(in crate::cli::queue) struct ReadError {
-    file: PathBuf,
-    line: u64,
-    what: String,
+pub(in crate::cli::queue) enum ReadError {
+    /// The file cannot be opened.
+    #[error("{}: {source}", file.display())]
+    Open { file: PathBuf, source: io::Error },
+    /// A line of it is not as it should be.
+    #[error("{} line {line}: {what}", file.display())]
+    Line { file: PathBuf, line: u64, what: String },
 }
 
 /// A record of an export.
@@ -51,8 +53,9 @@ pub(in crate::cli::queue) struct Export {
 impl Export {
     /// Opens an export and reads its header.
     pub(in crate::cli::queue) fn open(path: &Path) -> Result<Self, ReadError> {
-        let failed = |what: String| ReadError { file: path.to_owned(), line: 1, what };
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        let failed = |what: String| ReadError::Line { file: path.to_owned(), line: 1, what };
+        let file =
+            File::open(path).map_err(|source| ReadError::Open { file: path.to_owned(), source })?;
         let header = Header {
             format: String::new(),
             version: 0,
@@ -91,7 +94,7 @@ impl Export {
     }
 
     fn wrong(&self, what: impl Into<String>) -> ReadError {
-        ReadError { file: self.path.clone(), line: self.line, what: what.into() }
+        ReadError::Line { file: self.path.clone(), line: self.line, what: what.into() }
     }
 
     /// The next line without its end; `None` at the end of the file.

@@ -79,6 +79,36 @@ fn what_is_exported_is_read_back_as_it_was() {
 }
 
 #[test]
+fn the_export_in_the_documents_is_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating/queue-tools.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let example = document.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let entries = read(example.as_bytes()).unwrap();
+    assert_eq!(entries.len(), 2);
+    for (entry, line) in entries.into_iter().zip(example.lines().skip(1)) {
+        let Entry { stream, origin, settled, record, .. } = entry;
+        let NewRecord { source, topic, payload, stamp } = record;
+        let record = Record { sequence: origin.sequence, source, topic, payload, stamp };
+        let stored = Stored { segment: origin.segment, settled, record };
+        assert_eq!(RecordLine::of(&stream, &stored).to_json(), line);
+    }
+    // Every key of every line is explained in the tables.
+    for line in example.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        for (key, value) in line.as_object().unwrap() {
+            let below = if key == "stamp" { value.as_object() } else { None };
+            let keys = below.map_or_else(
+                || vec![key.clone()],
+                |below| below.keys().map(|inner| format!("{key}.{inner}")).collect(),
+            );
+            for key in keys {
+                assert!(document.contains(&format!("\n| `{key}` |")), "{key}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_export_that_was_cut_off_anywhere_is_refused() {
     let bytes = exported();
     for length in 0..bytes.len() {

@@ -17,8 +17,8 @@ mod power;
 
 pub(crate) use fault::{Failure, Op};
 use fault::{Faults, Ruling};
-pub(crate) use power::Loss;
 use power::{Change, Inode, NameChange};
+pub(crate) use power::{Loss, SECTOR_BYTES};
 
 use super::{Access, Disk, DiskFile, Entry, Lock, Space};
 

@@ -5,17 +5,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SECTOR_BYTES: usize = 512;
+pub(crate) const SECTOR_BYTES: usize = 512;
 
 /// What a power cut leaves of what was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// Nothing.
     Everything,
-    /// Of each file, and of the names, the first changes, the last of these cut short.
+    /// Of each file, and of the names, the first changes, the last of these cut short where a
+    /// sector begins.
     KeepPrefix,
+    /// The same, cut short at any byte, as no disk should.
+    KeepBytes,
     /// Any sectors and any names.
     KeepSectors,
+}
+
+impl Loss {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Everything, Self::KeepPrefix, Self::KeepSectors, Self::KeepBytes];
 }
 
 #[derive(Debug, Clone)]
@@ -97,12 +105,19 @@ impl Inode {
         let kept = chance(pending.len() as u64 + 1) as usize;
         for (number, change) in pending.iter().enumerate() {
             match (loss, change) {
-                (Loss::KeepPrefix, _) if number < kept => change.apply(&mut self.synced),
-                (Loss::KeepPrefix, Change::Write(at, bytes)) if number == kept => {
-                    let part = chance(bytes.len() as u64 + 1) as usize;
-                    Change::Write(*at, bytes[..part].to_vec()).apply(&mut self.synced);
+                (Loss::KeepPrefix | Loss::KeepBytes, _) if number < kept => {
+                    change.apply(&mut self.synced);
                 }
-                (Loss::Everything | Loss::KeepPrefix, _) => {}
+                (Loss::KeepPrefix | Loss::KeepBytes, Change::Write(at, bytes))
+                    if number == kept =>
+                {
+                    let mut end = at + chance(bytes.len() as u64 + 1) as usize;
+                    if loss == Loss::KeepPrefix && end < at + bytes.len() {
+                        end = (end / SECTOR_BYTES * SECTOR_BYTES).max(*at);
+                    }
+                    Change::Write(*at, bytes[..end - at].to_vec()).apply(&mut self.synced);
+                }
+                (Loss::Everything | Loss::KeepPrefix | Loss::KeepBytes, _) => {}
                 (Loss::KeepSectors, Change::Length(_)) => {
                     if chance(2) == 0 {
                         change.apply(&mut self.synced);
