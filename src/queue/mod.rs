@@ -195,6 +195,7 @@ mod settled;
 mod state;
 mod store;
 mod stream;
+mod sums;
 mod survey;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The engine under a disk that misbehaves, without threads and runtime.
 
+mod broken_imports;
 mod damage;
 mod encoded;
 mod faults;
@@ -22,4 +23,5 @@ mod retention;
 mod seeds;
 mod small_disk;
 mod torn;
+mod turned_away;
 mod upgrade;
