@@ -52,6 +52,10 @@ impl Encoding {
 pub(super) enum BodyError {
     /// It was encrypted with a key that is not known.
     KeyMissing(KeyTag),
+    /// It cannot be opened with the key of its tag. Its checksum fits, so what lies there is what
+    /// was written: it is another key that has the same tag, unless some other body of the
+    /// segment can be opened with it.
+    KeyUnfit(KeyTag),
     /// It is not what was written.
     Damaged,
 }
@@ -59,7 +63,8 @@ pub(super) enum BodyError {
 /// A segment is encrypted with a key that is not known.
 #[derive(Debug, Error)]
 #[error(
-    "{file} is encrypted with key {tag}, which is not among the keys given; add it to the key file"
+    "{file} is encrypted with a key of tag {tag}, which is not among the keys given (if one has \
+     that tag, it is another key); add it to the key file"
 )]
 pub(super) struct KeyMissing {
     file: String,
@@ -162,7 +167,7 @@ impl BodyReader {
                 let known = self.0.iter().find(|seal| seal.cipher == cipher && seal.tag == tag);
                 let said = said(header.encoding, header.first_sequence, header.records);
                 let opened = known.ok_or(BodyError::KeyMissing(tag))?.open(&said, stored);
-                Some(opened.ok_or(BodyError::Damaged)?)
+                Some(opened.ok_or(BodyError::KeyUnfit(tag))?)
             }
         };
         let body = match (compression, opened) {

@@ -78,7 +78,7 @@ impl Committer {
         for number in 0..self.writers.len() {
             self.expire(number);
             let Writer { shared, store, .. } = &mut self.writers[number];
-            if let Err(error) = store.tend(shared, None) {
+            if let Err(error) = store.tend(shared) {
                 tracing::error!("stream {}: {error}", shared.options.name);
             }
             shared.observe();
@@ -107,7 +107,9 @@ impl Committer {
             if !is_expired(&begun, &now, shared.options.age_max) {
                 return;
             }
-            retention::retire(&shared, oldest, Fate::Expired);
+            if !retention::retire(&shared, oldest, Fate::Expired) {
+                return;
+            }
             let last = shared.state().segments.back().map(|last| last.name);
             if !matches!(self.writers[number].store.release(&shared, last), Ok(true)) {
                 return;

@@ -23,6 +23,8 @@ pub(super) const FRAME_BODY_BYTES: usize = 256 * 1024;
 pub(super) const FRAME_RECORDS_MAX: usize = 4096;
 /// The shortest record there can be.
 pub(super) const RECORD_BYTES_MIN: usize = 29;
+/// Its checksum, its length and its sequence.
+const RECORD_FRONT_BYTES: usize = 16;
 /// What a record takes beyond its source, topic and payload, at most.
 const RECORD_OVERHEAD_BYTES_MAX: usize = 64;
 /// The longest record; far beyond what a packet can bring.
@@ -38,6 +40,11 @@ pub(super) struct Salt(u32);
 impl Salt {
     pub(super) fn of(segment_id: u64) -> Self {
         Self(crc32c::crc32c(&segment_id.to_le_bytes()))
+    }
+
+    /// The checksum that all others begin with.
+    pub(super) fn value(self) -> u32 {
+        self.0
     }
 
     fn checksum(self, bytes: &[u8]) -> u32 {
@@ -121,8 +128,10 @@ impl<'a> RecordView<'a> {
         Some(Self { sequence, stamp, source, topic, payload: take.0, bytes: length })
     }
 
-    /// The same for bytes of unknown health: the sequence must lie in `plausible` and the
+    /// What the search of a segment does in a shorter way ([`Sums`](crate::sums::Sums)), for one
+    /// record: for bytes of unknown health, the sequence must lie in `plausible` and the
     /// record's own checksum must fit.
+    #[cfg(any(test, feature = "simulated"))]
     pub(super) fn decode_checked(
         bytes: &'a [u8],
         salt: Salt,
@@ -163,6 +172,21 @@ pub(super) fn framed_bytes_max(record: &NewRecord) -> u64 {
 /// The most that a record may take when it is encoded.
 pub(super) fn encoded_bytes_max(record: &NewRecord) -> usize {
     RECORD_OVERHEAD_BYTES_MAX + record.source.len() + record.topic.len() + record.payload.len()
+}
+
+/// The checksum of what a record says, wherever it lies: its bytes but for checksum, length and
+/// sequence.
+pub(super) fn content_checksum(record: &[u8]) -> u32 {
+    crc32c::crc32c(record.get(RECORD_FRONT_BYTES..).unwrap_or_default())
+}
+
+impl NewRecord {
+    /// The same of a record that has no place yet.
+    pub(super) fn content_checksum(&self) -> u32 {
+        let mut buffer = Vec::new();
+        encode_record(&mut buffer, Salt(0), 0, self);
+        content_checksum(&buffer)
+    }
 }
 
 /// Builds frames one behind the other in one buffer.

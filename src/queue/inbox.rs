@@ -108,6 +108,17 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    /// Nobody takes requests any more: whoever waits, for an outcome or for room, is told that the
+    /// queue is closed.
+    pub(super) fn abandon(&self) {
+        self.room.close();
+        let mut waiting = self.waiting();
+        waiting.closing = true;
+        let left = mem::take(&mut waiting.requests);
+        drop(waiting);
+        drop(left);
+    }
+
     /// Waits for requests, at most `patience`, and then for company: until `interval` after the
     /// first of them came, or until there are enough of them.
     pub(super) fn gather(&self, patience: Duration, interval: Duration) -> Gathered {

@@ -206,6 +206,7 @@ mod settled;
 mod state;
 mod store;
 mod stream;
+mod sums;
 mod survey;
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,22 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Whatever ends the commit thread, a panic too, nobody waits for it in vain.
+struct ThreadsEnd {
+    inbox: Arc<Inbox>,
+    finish: watch::Sender<bool>,
+}
+
+impl Drop for ThreadsEnd {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the queue's commit thread panicked: nothing is taken in any more");
+        }
+        self.inbox.abandon();
+        self.finish.send_replace(true);
+    }
+}
+
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("streams", &self.0.streams).finish_non_exhaustive()
@@ -69,9 +85,10 @@ impl Queue {
         let thread = {
             let (inbox, heartbeat) = (Arc::clone(&inbox), Arc::clone(&heartbeat));
             std::thread::Builder::new().name("queue-commit".to_owned()).spawn(move || {
-                commit::run(&inbox, committer, commit_interval, &heartbeat);
-                drop(lock);
-                finish.send_replace(true);
+                let end = ThreadsEnd { inbox, finish };
+                // Given back before anyone hears of the end.
+                let _lock = lock;
+                commit::run(&end.inbox, committer, commit_interval, &heartbeat);
             })?
         };
         let thread = Mutex::new(Some(thread));
@@ -127,10 +144,7 @@ impl Queue {
     /// Counts a message that was not taken in.
     pub fn refuse(&self, stream: StreamId, source: &str, reason: Refusal) {
         if let Some(shared) = self.0.streams.get(usize::from(stream.0)) {
-            let mut state = shared.state();
-            let id = state.accounts.id(source);
-            state.accounts.refuse(id, reason);
-            state.changes += 1;
+            shared.refuse(source, reason);
         }
     }
 
@@ -163,10 +177,9 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.inbox.close();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the queue's commit thread panicked");
+        if let Some(thread) = thread {
+            // A panic has been reported where it ended the thread.
+            let _ = thread.join();
         }
     }
 }

@@ -29,7 +29,9 @@ pub struct ReadError {
 /// Records in order, and where to go on.
 #[derive(Debug)]
 pub struct Chunk {
-    /// The records.
+    /// The records. Each payload is a part of what was read from the disk at once, and keeps all
+    /// of it in memory as long as it is kept itself: up to 576 KiB, or its frame where that is
+    /// longer (that of one long record); of a damaged segment, the whole segment.
     pub records: Vec<Record>,
     /// The sequence to pass to the next `read`. Larger than the last record's by more than one
     /// where acknowledged, expired or damaged records were passed over.

@@ -7,6 +7,7 @@ use super::{
     accounts::Fate,
     clock::age_millis,
     damage,
+    disk::is_no_damage,
     frame::RecordView,
     segment::SegmentName,
     state::{Shared, State},
@@ -18,11 +19,20 @@ pub(super) fn is_expired(stamp: &Stamp, now: &Stamp, age_max: Duration) -> bool 
     age_millis(stamp, now).is_some_and(|age| u128::from(age) > age_max.as_millis())
 }
 
-/// Settles every record of a segment that is not settled yet, each under its own source.
-pub(super) fn retire(shared: &Shared, name: SegmentName, fate: Fate) {
+/// Settles every record of a segment that is not settled yet, each under its own source. False,
+/// and nothing is settled, where the segment may not be read, for want of a key or because it is
+/// of a later version: it is whole, and can be read another day.
+pub(super) fn retire(shared: &Shared, name: SegmentName, fate: Fate) -> bool {
     match damage::examine(shared, name) {
         Ok(Some(survey)) => settle_found(&mut shared.state(), &survey, fate),
         Ok(None) => {}
+        Err(error) if is_no_damage(&error) => {
+            tracing::error!(
+                "{} cannot be read: {error}; it stays, and takes its space",
+                shared.dir.join(name.file_name()).display()
+            );
+            return false;
+        }
         Err(error) => {
             tracing::error!(
                 "{} cannot be read: {error}; its records are dropped under those sources that \
@@ -32,6 +42,7 @@ pub(super) fn retire(shared: &Shared, name: SegmentName, fate: Fate) {
             settle_unread(&mut shared.state(), name, fate);
         }
     }
+    true
 }
 
 fn settle_found(state: &mut State, survey: &Survey, fate: Fate) {

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Environment, Keys, Stamp, StreamId, StreamLedger, StreamOptions,
+    Environment, Keys, Refusal, Stamp, StreamId, StreamLedger, StreamOptions,
     accounts::{Accounts, Fate, SourceId},
     clock::Clock,
     condition::Troubles,
@@ -97,6 +97,14 @@ impl Shared {
         let sample = state.sample(&now, &self.meter);
         let condition = state.troubles.condition();
         state.trend.observe(sample, &condition);
+    }
+
+    /// Counts a message that was not taken in.
+    pub(super) fn refuse(&self, source: &str, reason: Refusal) {
+        let mut state = self.state();
+        let id = state.accounts.id(source);
+        state.accounts.refuse(id, reason);
+        state.changes += 1;
     }
 
     pub(super) fn ledger(&self) -> StreamLedger {

@@ -8,13 +8,14 @@ use std::{
 
 use super::{
     OnFull,
-    accounts::Fate,
+    accounts::{Accounts, Fate, SourceId},
     cursor::{CursorFile, Snapshot},
     disk::{Access, Disk, DiskFile, is_full},
     recovery::SPARE_SUFFIX,
     retention,
     segment::{GENERATION_END, SEGMENT_BYTES, SegmentName},
-    state::{Segment, Shared},
+    settled::Settled,
+    state::{Segment, Shared, State},
 };
 
 /// A stream with a small limit has shorter ones, so that it consists of this many.
@@ -54,6 +55,8 @@ pub(super) struct Store {
     cursor_buffer: Vec<u8>,
     /// The floor that is on disk.
     floor_persisted: u64,
+    /// Whether the cursor on disk may say of sequences that were not used that they are.
+    in_doubt: bool,
     /// What segments take that were begun and hold nothing published yet.
     pub(super) unpublished_bytes: u64,
 }
@@ -78,6 +81,7 @@ impl Store {
             spares: Vec::new(),
             cursor_buffer: Vec::new(),
             floor_persisted: 0,
+            in_doubt: false,
             unpublished_bytes: 0,
         }
     }
@@ -188,7 +192,9 @@ impl Store {
     fn evict_oldest(&mut self, shared: &Shared, keep: Option<SegmentName>) -> io::Result<bool> {
         let oldest = shared.state().segments.front().map(|segment| segment.name);
         let Some(oldest) = oldest.filter(|oldest| Some(*oldest) != keep) else { return Ok(false) };
-        retention::retire(shared, oldest, Fate::Evicted);
+        if !retention::retire(shared, oldest, Fate::Evicted) {
+            return Ok(false);
+        }
         self.release(shared, keep)
     }
 
@@ -320,6 +326,45 @@ impl Store {
             Snapshot::encode(state.next, &state.settled, &state.accounts, buffer);
             (state.changes, state.settled.floor())
         };
+        self.write_cursor(shared, changes, floor)
+    }
+
+    /// Settles records that are dropped as they come, durably; nothing changes where that fails.
+    ///
+    /// What is written is what will be, and only when it is on disk it is so: whoever is told of a
+    /// failure sends the records again, and they must not have been counted then. But a write that
+    /// is reported as failed may be on disk all the same, and it says of the next sequences that
+    /// they are settled. A record that got one of them would be passed over after a restart. So
+    /// the store is in doubt from then on, and nothing is appended before a cursor without them is
+    /// on disk ([`Store::dispel_doubt`]): it goes to the same slot, since the generation rises
+    /// only with a write that succeeded, so that nothing is left of the other. If the process ends
+    /// before that, the next opening finds one of the two, whole (a torn slot leaves the one
+    /// before, which knows nothing of it either), and no record has such a sequence by then: the
+    /// only trace is that what was refused may be counted as dropped once.
+    pub(super) fn drop_newest(&mut self, shared: &Shared, sources: &[SourceId]) -> io::Result<()> {
+        let (changes, floor) = {
+            let state = shared.state();
+            let (mut settled, mut accounts) = (state.settled.clone(), state.accounts.clone());
+            let next = drop_all(state.next, &mut settled, &mut accounts, sources);
+            Snapshot::encode(next, &settled, &accounts, &mut self.cursor_buffer);
+            (state.changes, settled.floor())
+        };
+        self.in_doubt = true;
+        self.write_cursor(shared, changes, floor)?;
+        // What was acknowledged meanwhile is in the state and not in what was written.
+        let mut state = shared.state();
+        let State { next, settled, accounts, .. } = &mut *state;
+        *next = drop_all(*next, settled, accounts, sources);
+        Ok(())
+    }
+
+    /// Makes sure that the cursor on disk knows of no sequence that was not used.
+    pub(super) fn dispel_doubt(&mut self, shared: &Shared) -> io::Result<()> {
+        if self.in_doubt { self.persist(shared) } else { Ok(()) }
+    }
+
+    /// Writes the snapshot in the buffer, which knows of `changes` and gives `floor`.
+    fn write_cursor(&mut self, shared: &Shared, changes: u64, floor: u64) -> io::Result<()> {
         let mut written = self.cursor.write(&mut self.cursor_buffer);
         if written.as_ref().is_err_and(is_full) {
             self.discard(BALLAST);
@@ -329,6 +374,7 @@ impl Store {
         match written {
             Ok(()) => {
                 state.changes -= changes;
+                self.in_doubt = false;
                 self.floor_persisted = floor;
                 state.troubles.cursor = None;
                 Ok(())
@@ -341,7 +387,7 @@ impl Store {
     }
 
     /// The regular work: the cursor, what can be given back, the ballast.
-    pub(super) fn tend(&mut self, shared: &Shared, keep: Option<SegmentName>) -> io::Result<()> {
+    pub(super) fn tend(&mut self, shared: &Shared) -> io::Result<()> {
         let due = {
             let state = shared.state();
             // A cursor that failed is tried again even if nothing new is to be said.
@@ -351,7 +397,7 @@ impl Store {
             self.persist(shared)?;
         }
         let last = shared.state().segments.back().map(|segment| segment.name);
-        self.release(shared, keep.or(last))?;
+        self.release(shared, last)?;
         // Without space there is no reserve yet; it is tried again with the next round.
         let _ = self.restore_ballast();
         let _ = self.lay_by_a_spare(shared);
@@ -386,4 +432,20 @@ impl Store {
         shared.state().spare_bytes = self.spare_bytes();
         Ok(())
     }
+}
+
+/// Accepts records behind `next` and evicts them at once; the sequence behind them.
+fn drop_all(
+    next: u64,
+    settled: &mut Settled,
+    accounts: &mut Accounts,
+    sources: &[SourceId],
+) -> u64 {
+    for source in sources {
+        accounts.accept(*source, 1);
+        accounts.settle(*source, Fate::Evicted, 1);
+    }
+    let end = next + sources.len() as u64;
+    settled.insert_range(next..end);
+    end
 }

@@ -56,7 +56,8 @@ impl Stream {
 
     /// Reads synced records from `from` on, passing over what is acknowledged, expired (counting
     /// it) or damaged (quarantining and counting it). Empty only when `next` is the durable end.
-    /// Brings at least one record even if that alone exceeds `bytes_max`.
+    /// Brings at least one record even if that alone exceeds `bytes_max`. What a payload keeps in
+    /// memory beyond itself is said at [`Chunk::records`].
     pub async fn read(
         &self,
         from: u64,
@@ -73,6 +74,11 @@ impl Stream {
 
     /// The cloud has this record; in memory at once, on disk with the next cursor write (at most
     /// a second later). Unknown or already settled sequences are ignored (false).
+    ///
+    /// Does not wait for the disk, with one exception: of the records that were read and are not
+    /// settled, the sources of the last 1,048,576 are remembered. For an older one the segment
+    /// that holds it is read, here and now, once for each such record: milliseconds, or longer
+    /// where the disk is damaged. Who never has so many unsettled never meets with it.
     pub fn acknowledge(&self, sequence: u64) -> bool {
         let (settled, changes) = acknowledge(&self.shared, sequence);
         if changes == CHANGES_MAX {

@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 
 use super::{
     AppendError, NewRecord, OnFull,
-    accounts::{Fate, Neighbour, SourceId},
+    accounts::{Neighbour, SourceId},
     bodies::BodyWriter,
     disk::{DiskFile, is_full},
     frame::{FrameWriter, RECORD_BYTES_MAX, encoded_bytes_max, framed_bytes_max},
@@ -90,6 +90,10 @@ impl Writer {
 
     /// Writes and syncs records in order; one outcome each.
     pub(super) fn append(&mut self, records: &[&NewRecord]) -> Vec<Outcome> {
+        // Why is said by the stream's condition.
+        if self.store.dispel_doubt(&self.shared).is_err() {
+            return vec![Err(AppendError::StorageFailed); records.len()];
+        }
         let mut outcomes = Vec::with_capacity(records.len());
         let sources = self.sources_of(records);
         while outcomes.len() < records.len() {
@@ -342,24 +346,12 @@ impl Writer {
         if self.shared.options.on_full != OnFull::DropNewest {
             return vec![Err(AppendError::StreamFull); sources.len()];
         }
-        let next = {
-            let mut state = self.shared.state();
-            for source in sources {
-                state.accounts.accept(*source, 1);
-                state.accounts.settle(*source, Fate::Evicted, 1);
-            }
-            let end = state.next + sources.len() as u64;
-            let dropped = state.next..end;
-            state.settled.insert_range(dropped);
-            state.changes += sources.len() as u64;
-            state.next = end;
-            end
-        };
         // They are acknowledged, so their count must be as durable as they would have been.
-        let outcome = match self.store.persist(&self.shared) {
+        let outcome = match self.store.drop_newest(&self.shared, sources) {
             Ok(()) => Ok(None),
             Err(_) => Err(AppendError::StorageFailed),
         };
+        let next = self.shared.state().next;
         self.shared.durable.send_replace(next);
         vec![outcome; sources.len()]
     }

@@ -64,8 +64,8 @@ fn an_export_takes_the_place_of_regular_files_only() {
             move || fs::read(pipe).unwrap()
         });
         expect(&export_to(&gateway, &path), 0);
-        expect_export(&reader.join().unwrap());
         assert!(fs::metadata(&path).unwrap().file_type().is_fifo(), "the pipe was replaced");
+        expect_export(&reader.join().unwrap());
     }
 
     let dangling = at("dangling");

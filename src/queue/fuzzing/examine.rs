@@ -61,6 +61,7 @@ fn look_into(folder: &Folder) -> Option<()> {
             assert_eq!(source.kind(), std::io::ErrorKind::Unsupported, "{source}");
             return None;
         }
+        Err(InspectError::KeyMissing { .. }) if folder.may_be_refused() => return None,
         Err(error) => panic!("it can be inspected: {error}"),
     };
     assert!(ledger.balances(), "on disk: {ledger:#?}");

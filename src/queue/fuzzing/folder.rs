@@ -5,9 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 use crate::{
     AppendError, Clock, Compression, Environment, Keys, Ledger, NewRecord, OnFull, OpenError,
     ReadError, Record, Stamp, StreamId, StreamOptions,
-    bodies::BodyWriter,
+    bodies::{BodyError, BodyReader, BodyWriter},
     disk::{Disk as _, simulated::SimulatedDisk},
-    frame::FRAME_MAGIC,
+    frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader},
     open::{Opened, open_streams},
     reader::{self, Limits},
     segment::{FORMAT_VERSION, SegmentName},
@@ -87,17 +87,36 @@ impl Folder {
     }
 
     /// Whether there is a reason not to read a segment: it claims to be of a later version, or
-    /// encrypted with another key.
+    /// encrypted with another key. Mending makes the checksum of a frame right whose content is
+    /// chance; to whoever reads it, that is another key with the same tag.
     pub(super) fn may_be_refused(&self) -> bool {
         let known = self.keys.current().map(|tag| tag.0.to_le_bytes());
-        let segments = self.files().into_iter().filter(|path| segment_name(path).is_some());
-        segments.map(|path| self.disk.content(&path)).any(|content| {
+        let mut segments = self.files().into_iter().filter(|path| segment_name(path).is_some());
+        segments.any(|path| {
+            let content = self.disk.content(&path);
             let version = content.get(8..10).map_or(0, |two| u16::from_le_bytes([two[0], two[1]]));
             let is_foreign = |front: &[u8]| {
                 let is_encrypted = front[..4] == FRAME_MAGIC && front[4] >> 4 != 0;
                 is_encrypted && Some([front[6], front[7]]) != known
             };
-            version > FORMAT_VERSION || content.windows(8).any(is_foreign)
+            version > FORMAT_VERSION
+                || content.windows(8).any(is_foreign)
+                || self.is_unfit(&content, segment_name(&path))
+        })
+    }
+
+    /// Whether any frame is intact and cannot be opened with the key of its tag.
+    fn is_unfit(&self, content: &[u8], name: Option<SegmentName>) -> bool {
+        let Some(name) = name else { return false };
+        let bodies = BodyReader::new(&self.keys, name);
+        (0..content.len()).any(|at| {
+            let Some(header) = FrameHeader::decode(&content[at..], name.salt()) else {
+                return false;
+            };
+            let start = at + FRAME_HEADER_BYTES;
+            let body = content.get(start..start + header.body_bytes as usize).unwrap_or_default();
+            header.body_is_intact(body, name.salt())
+                && matches!(bodies.decode(&header, body), Err(BodyError::KeyUnfit(_)))
         })
     }
 }

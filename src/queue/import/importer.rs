@@ -198,7 +198,8 @@ impl Import {
             let shared = self.stream(stream)?;
             (shared.id, shared.state().next)
         };
-        self.origins.get_or_insert_with(|| Pending::at(stream, next)).push(origin);
+        let pending = self.origins.get_or_insert_with(|| Pending::at(stream, next));
+        pending.push(origin, record.content_checksum());
         self.batch.push((id, record));
         self.batch_bytes += bytes;
         Ok(())
@@ -225,8 +226,8 @@ impl Import {
             // What of it is on disk is seen when the queue is opened next.
             return Err(ImportError::Full { stream: pending.stream });
         }
-        for ((_, origin), _) in pending.records().zip(&outcomes).filter(|(_, one)| one.is_ok()) {
-            self.journal.take(&pending.stream, origin);
+        for (record, _) in pending.records().zip(&outcomes).filter(|(_, one)| one.is_ok()) {
+            self.journal.take(&pending.stream, record.origin);
         }
         self.journal.pending = None;
         if let Some(error) = failed {

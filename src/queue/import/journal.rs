@@ -12,6 +12,8 @@ const FILE: &str = "imports";
 /// It is written here first.
 const FILE_NEW: &str = "imports.new";
 const FIRST_LINE: &str = "holdfast imports 1";
+/// The hexadecimal digits of a checksum.
+const CHECKSUM_DIGITS: usize = 8;
 /// No such file is longer.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Segments of other queues that are remembered; the first to be taken over are forgotten first.
@@ -32,15 +34,29 @@ pub(super) struct Pending {
     /// The sequence that its first record gets here.
     pub(super) first: u64,
     /// Where its records come from, in their order.
-    pub(super) origins: Vec<(u64, Range<u64>)>,
+    origins: Vec<(u64, Range<u64>)>,
+    /// The checksum of each record's content, by which it is told from one that got its sequence
+    /// instead.
+    checksums: Vec<u32>,
+}
+
+/// A record of a batch that is being appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PendingRecord {
+    /// The sequence that it gets here.
+    pub(super) sequence: u64,
+    pub(super) origin: Origin,
+    /// Of its content.
+    pub(super) checksum: u32,
 }
 
 impl Pending {
     pub(super) fn at(stream: &str, first: u64) -> Self {
-        Self { stream: stream.to_owned(), first, origins: Vec::new() }
+        Self { stream: stream.to_owned(), first, origins: Vec::new(), checksums: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, origin: Origin) {
+    pub(super) fn push(&mut self, origin: Origin, checksum: u32) {
+        self.checksums.push(checksum);
         match self.origins.last_mut() {
             Some((segment, range))
                 if *segment == origin.segment && range.end == origin.sequence =>
@@ -51,12 +67,21 @@ impl Pending {
         }
     }
 
-    /// Each record's sequence here, and where it comes from.
-    pub(super) fn records(&self) -> impl Iterator<Item = (u64, Origin)> {
+    /// The sequence behind those that its records get.
+    pub(super) fn end(&self) -> u64 {
+        self.first.saturating_add(self.checksums.len() as u64)
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = PendingRecord> {
         let origins = self.origins.iter().flat_map(|(segment, range)| {
             range.clone().map(|sequence| Origin { segment: *segment, sequence })
         });
-        (self.first..).zip(origins)
+        let records = (self.first..).zip(origins).zip(&self.checksums);
+        records.map(|((sequence, origin), checksum)| PendingRecord {
+            sequence,
+            origin,
+            checksum: *checksum,
+        })
     }
 }
 
@@ -132,8 +157,12 @@ impl Journal {
         }
         if let Some(pending) = &self.pending {
             let _ = write!(text, "pending {} {}", pending.stream, pending.first);
+            let mut checksums = pending.checksums.iter();
             for (segment, range) in &pending.origins {
-                let _ = write!(text, " {segment:016x}:{}-{}", range.start, range.end - 1);
+                let _ = write!(text, " {segment:016x}:{}-{}:", range.start, range.end - 1);
+                for checksum in checksums.by_ref().take((range.end - range.start) as usize) {
+                    let _ = write!(text, "{checksum:08x}");
+                }
             }
             text.push('\n');
         }
@@ -174,9 +203,18 @@ impl Journal {
             "pending" => {
                 let mut pending = Pending::at(stream, number.parse().ok()?);
                 for word in words {
-                    let (segment, sequences) = word.split_once(':')?;
-                    let segment = u64::from_str_radix(segment, 16).ok()?;
-                    pending.origins.push((segment, range(sequences)?));
+                    let mut parts = word.split(':');
+                    let segment = u64::from_str_radix(parts.next()?, 16).ok()?;
+                    let sequences = range(parts.next()?)?;
+                    // Before there were checksums nobody could tell such records from others:
+                    // they are taken again.
+                    let Some(digits) = parts.next() else { return Some(()) };
+                    let checksums = checksums(digits)?;
+                    if checksums.len() as u64 != sequences.end - sequences.start {
+                        return None;
+                    }
+                    pending.origins.push((segment, sequences));
+                    pending.checksums.extend(checksums);
                 }
                 self.pending = Some(pending);
             }
@@ -184,6 +222,15 @@ impl Journal {
         }
         Some(())
     }
+}
+
+fn checksums(digits: &str) -> Option<Vec<u32>> {
+    let each = digits.as_bytes().chunks(CHECKSUM_DIGITS);
+    each.map(|digits| {
+        let digits = std::str::from_utf8(digits).ok().filter(|one| one.len() == CHECKSUM_DIGITS)?;
+        u32::from_str_radix(digits, 16).ok()
+    })
+    .collect()
 }
 
 fn range(word: &str) -> Option<Range<u64>> {
@@ -204,9 +251,9 @@ mod tests {
         journal.take("events", Origin { segment: 0xabc, sequence: 1 });
         let mut pending = Pending::at("telemetry", 1000);
         for sequence in [10, 11, 13] {
-            pending.push(Origin { segment: 0xabc, sequence });
+            pending.push(Origin { segment: 0xabc, sequence }, sequence as u32 + 7);
         }
-        pending.push(Origin { segment: 0xdef, sequence: 14 });
+        pending.push(Origin { segment: 0xdef, sequence: 14 }, u32::MAX);
         journal.pending = Some(pending);
         journal
     }
@@ -217,8 +264,19 @@ mod tests {
         assert_eq!(Journal::decode(text.as_bytes()), Some(journal()), "{text}");
         let pending = journal().pending.unwrap();
         let last = pending.records().last().unwrap();
-        assert_eq!(last, (1003, Origin { segment: 0xdef, sequence: 14 }));
-        assert_eq!(pending.origins.len(), 3);
+        let origin = Origin { segment: 0xdef, sequence: 14 };
+        assert_eq!(last, PendingRecord { sequence: 1003, origin, checksum: u32::MAX });
+        assert_eq!((pending.origins.len(), pending.end()), (3, 1004));
+    }
+
+    #[test]
+    fn a_batch_of_which_no_checksums_are_known_is_not_pending() {
+        let text = "holdfast imports 1\ntaken a 0000000000000abc 1-2\npending a 7 abc:3-4\n";
+        let text = format!("{text}crc32c {:08x}\n", crc32c::crc32c(text.as_bytes()));
+        let journal = Journal::decode(text.as_bytes()).unwrap();
+        assert_eq!(journal.pending, None);
+        assert!(journal.contains("a", Origin { segment: 0xabc, sequence: 2 }));
+        assert!(!journal.contains("a", Origin { segment: 0xabc, sequence: 3 }));
     }
 
     #[test]

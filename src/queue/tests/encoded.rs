@@ -1,11 +1,12 @@
 //! Frames that are compressed or encrypted keep every promise that plain ones do; damage costs the
 //! frame it hits and no more.
 
-use std::sync::Arc;
+use std::{collections::HashMap, io::ErrorKind, sync::Arc};
 
 use super::harness::{Coding, Harness, KEY, SMALL, STREAM, root};
 use crate::{
-    Compression, Folder, Keys, OnFull, OpenError, StreamOptions, disk::simulated::SimulatedDisk,
+    Compression, Folder, Keys, OnFull, OpenError, StreamOptions,
+    disk::simulated::{Op, SimulatedDisk},
     open::open_streams,
 };
 
@@ -156,6 +157,56 @@ fn a_key_that_only_older_segments_need_is_missed_before_anything_is_touched() {
     assert_eq!(contents(&queue.disk), before);
     queue.open();
     assert_eq!(queue.check().len(), 101);
+}
+
+/// Two keys that their tags do not tell apart.
+fn twins() -> [Keys; 2] {
+    let mut seen = HashMap::new();
+    for number in 0u64.. {
+        let text = format!("{number:064x}");
+        let tag = Keys::parse(&text).unwrap().tags().next();
+        if let Some(twin) = seen.insert(tag, text.clone()) {
+            return [Keys::parse(&twin).unwrap(), Keys::parse(&text).unwrap()];
+        }
+    }
+    unreachable!("there are only 65536 tags");
+}
+
+#[test]
+fn the_wrong_key_is_no_damage_even_where_its_tag_is_the_right_ones() {
+    let [right, wrong] = twins();
+    let options = StreamOptions { bytes_max: SMALL, ..StreamOptions::with_defaults(STREAM) };
+    let mut queue = Harness::with_keys(SimulatedDisk::default(), options, right);
+    queue.fill("tank", 5, 50);
+    queue.kill();
+    queue.open();
+    queue.fill("tank", 5, 50);
+    queue.close();
+    let before = contents(&queue.disk);
+    let error = open_error(&queue.disk, wrong.clone());
+    assert!(matches!(error, OpenError::KeyMissing { .. }), "{error}");
+    assert_eq!(contents(&queue.disk), before);
+
+    // Where an older segment could not be read at first, it is whoever reads it that notices.
+    let segments: Vec<_> = queue.disk.paths();
+    let segments = segments.iter().filter(|path| path.extension().is_some_and(|e| e == "seg"));
+    let (old, new) = (segments.clone().min().unwrap(), segments.max().unwrap());
+    let new_content = queue.disk.content(new);
+    queue.disk.set_content(new, &[]);
+    queue.disk.fail(Op::Read, old.to_str().unwrap(), ErrorKind::Other, 50);
+    let right = std::mem::replace(&mut queue.keys, wrong);
+    queue.open();
+    queue.disk.heal();
+    let damaged = queue.total().damaged;
+    let error = queue.try_read_from(0).unwrap_err();
+    assert_eq!(error.source.kind(), ErrorKind::Unsupported, "{error}");
+    assert_eq!((queue.total().damaged, queue.counts_of("tank").expired), (damaged, 0));
+    queue.kill();
+    queue.keys = right;
+    queue.disk.set_content(new, &new_content);
+    queue.open();
+    let records = queue.read_all();
+    assert!(records.iter().map(|record| record.sequence).take(5).eq(0..5), "{records:?}");
 }
 
 fn contents(disk: &SimulatedDisk) -> Vec<(std::path::PathBuf, Vec<u8>)> {

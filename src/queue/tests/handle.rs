@@ -1,11 +1,22 @@
 //! Through the handles, with the thread, on a real folder.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 
 use super::harness::ManualClock;
-use crate::{Environment, Folder, NewRecord, OpenError, Options, Queue, Stamp, StreamOptions};
+use crate::{
+    Access, AppendError, Disk, DiskFile, Entry, Environment, Folder, Lock, NewRecord, OpenError,
+    Options, Queue, Stamp, StreamOptions, disk::simulated::SimulatedDisk,
+};
 
 fn options(names: &[&str]) -> Options {
     Options {
@@ -152,4 +163,76 @@ async fn company_is_waited_for_no_longer_than_the_interval() {
     assert_eq!(outcomes, vec![Ok(Some(0))]);
     assert!(begun.elapsed() >= Duration::from_millis(30));
     queue.close().await;
+}
+
+/// A disk with a bug: it panics where a segment is begun, once it is told to.
+#[derive(Debug, Default)]
+struct PanickingDisk {
+    disk: SimulatedDisk,
+    panics: AtomicBool,
+}
+
+impl Disk for PanickingDisk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.disk.list(dir)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.create(path)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.open(path, access)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        assert!(!self.panics.load(Ordering::SeqCst), "the disk has a bug");
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        self.disk.lock(path)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_panic_of_the_commit_thread_every_append_is_told_that_the_queue_is_closed() {
+    let disk = Arc::new(PanickingDisk::default());
+    let environment = Environment { disk: Arc::clone(&disk) as _, ..environment() };
+    let (queue, _) =
+        Queue::open(Path::new("/queue"), options(&["telemetry"]), &environment).unwrap();
+    let id = queue.stream("telemetry").unwrap().id();
+    disk.panics.store(true, Ordering::SeqCst);
+    let all = async {
+        // The first, those that wait beside it, and those that come afterwards.
+        let waiting: Vec<_> = (0..40)
+            .map(|number| {
+                let queue = queue.clone();
+                tokio::spawn(async move { queue.append(vec![(id, record(number))]).await })
+            })
+            .collect();
+        for append in waiting {
+            assert_eq!(append.await.unwrap(), vec![Err(AppendError::Closed)]);
+        }
+        // More than may wait at once.
+        let big = NewRecord { payload: Bytes::from(vec![0; 9 << 20]), ..record(0) };
+        for _ in 0..4 {
+            let outcome = queue.append(vec![(id, big.clone())]).await;
+            assert_eq!(outcome, vec![Err(AppendError::Closed)]);
+        }
+        queue.close().await;
+    };
+    tokio::time::timeout(Duration::from_secs(20), all).await.expect("nothing hangs");
 }

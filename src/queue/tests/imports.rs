@@ -9,10 +9,10 @@ use crate::{
 
 /// Ample for everything here.
 const ROOMY: u64 = 4 * 1024 * 1024;
-const BACKLOG: usize = 60;
+pub(super) const BACKLOG: usize = 60;
 
 /// The backlog of an old gateway, with the origins of its records.
-fn backlog(count: usize, payload_bytes: usize) -> Vec<Stored> {
+pub(super) fn backlog(count: usize, payload_bytes: usize) -> Vec<Stored> {
     let mut old = Harness::new(ROOMY, OnFull::Reject);
     for number in 0..count {
         let padding = ".".repeat(payload_bytes);
@@ -37,7 +37,7 @@ fn parts_of(stored: &Stored) -> (Origin, NewRecord) {
 }
 
 /// A gateway that has records of its own and is not running.
-fn gateway() -> Harness {
+pub(super) fn gateway() -> Harness {
     let mut gateway = Harness::new(ROOMY, OnFull::DropOldest);
     gateway.fill("own", 5, 20);
     gateway.close();
@@ -48,7 +48,10 @@ fn open(gateway: &Harness) -> Result<Import, ImportError> {
     Ok(Import::open(&root(), vec![gateway.options.clone()], &gateway.environment())?.0)
 }
 
-fn import(gateway: &Harness, backlog: &[Stored]) -> Result<crate::Imported, ImportError> {
+pub(super) fn import(
+    gateway: &Harness,
+    backlog: &[Stored],
+) -> Result<crate::Imported, ImportError> {
     let mut import = open(gateway)?;
     for stored in backlog {
         let (origin, record) = parts_of(stored);

@@ -1,5 +1,6 @@
 //! The engine under a disk that misbehaves, without threads and runtime.
 
+mod broken_imports;
 mod damage;
 mod encoded;
 mod faults;
@@ -23,5 +24,6 @@ mod retention;
 mod seeds;
 mod small_disk;
 mod torn;
+mod turned_away;
 mod unreadable;
 mod upgrade;

@@ -12,7 +12,7 @@ use super::{
     patient::{Original, Patient},
 };
 use crate::{
-    AppendError, Condition, OnFull, Record, Recovery, StreamOptions,
+    AppendError, Condition, OnFull, Record, Recovery, Refusal, StreamOptions,
     disk::simulated::{Loss, SECTOR_BYTES, SimulatedDisk},
     frame::FRAME_HEADER_BYTES,
     store::BALLAST_BYTES,
@@ -45,6 +45,9 @@ pub(super) enum Action {
     CutWhileOpening(Loss, u64, u64),
 }
 
+/// How often records were refused, by reason.
+type Refused = BTreeMap<Refusal, u64>;
+
 /// What the queue was given, and what it must therefore hold.
 pub(super) struct Model {
     pub(super) queue: Harness,
@@ -54,9 +57,13 @@ pub(super) struct Model {
     known: BTreeMap<u64, usize>,
     /// What is acknowledged and did not come back.
     acknowledged: BTreeSet<u64>,
-    /// Records that `drop_newest` said it dropped, and those of which it could say nothing.
+    /// Records that `drop_newest` said it dropped, and those that it may be found to have dropped
+    /// after a restart although it said that it could not.
     dropped: u64,
-    undecided: u64,
+    in_doubt: u64,
+    /// What was counted as refused, by source, and how much of it is surely on disk.
+    refused: BTreeMap<String, Refused>,
+    refused_on_disk: BTreeMap<String, Refused>,
     /// Whether acknowledgements may have been forgotten since the last check.
     crashed: bool,
     /// Why the last record that was appended was not taken in.
@@ -85,7 +92,9 @@ impl Model {
             known: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             dropped: 0,
-            undecided: 0,
+            in_doubt: 0,
+            refused: BTreeMap::new(),
+            refused_on_disk: BTreeMap::new(),
             crashed: false,
             last_refusal: None,
         }
@@ -104,6 +113,12 @@ impl Model {
         assert_eq!(outcomes.len(), batch.len());
         self.last_refusal = outcomes.last().and_then(|outcome| outcome.err());
         self.check_the_condition();
+        if outcomes.iter().any(Result::is_ok) {
+            // Nothing is taken in, or dropped, before a doubt is dispelled.
+            self.in_doubt = 0;
+        }
+        let failed = outcomes.iter().filter(|one| **one == Err(AppendError::StorageFailed)).count();
+        self.in_doubt = self.in_doubt.max(failed as u64);
         for (number, outcome) in (first..).zip(outcomes) {
             match outcome {
                 Ok(Some(sequence)) => {
@@ -111,9 +126,21 @@ impl Model {
                     assert_eq!(before, None, "sequence {sequence} was used twice");
                 }
                 Ok(None) => self.dropped += 1,
-                Err(_) => self.undecided += 1,
+                Err(error) => self.refuse(number, error),
             }
         }
+    }
+
+    /// As whoever appends does.
+    fn refuse(&mut self, number: usize, error: AppendError) {
+        let reason = match error {
+            AppendError::StreamFull => Refusal::StreamFull,
+            AppendError::StorageFailed => Refusal::StorageFailed,
+            AppendError::Closed => panic!("the queue is open"),
+        };
+        let source = &self.submitted[number].0;
+        self.queue.shared().refuse(source, reason);
+        *self.refused.entry(source.clone()).or_default().entry(reason).or_default() += 1;
     }
 
     /// Health says why records are refused, or why the cursor is not written.
@@ -292,15 +319,17 @@ impl Model {
         // The order in which they were submitted is the order of their sequences.
         assert!(self.known.values().is_sorted_by(|a, b| a < b));
         let there: BTreeSet<_> = records.iter().map(|record| record.sequence).collect();
-        if std::mem::take(&mut self.crashed) {
+        let crashed = std::mem::take(&mut self.crashed);
+        if crashed {
             self.acknowledged.retain(|sequence| !there.contains(sequence));
         }
         assert!(self.acknowledged.is_disjoint(&there), "what is acknowledged does not come back");
-        self.check_the_ledger(&there);
+        self.check_the_ledger(&there, crashed);
+        self.check_the_refusals(crashed);
     }
 
     /// The ledger is exact: each count is what the model says it is.
-    fn check_the_ledger(&self, there: &BTreeSet<u64>) {
+    fn check_the_ledger(&mut self, there: &BTreeSet<u64>, crashed: bool) {
         let total = self.queue.total();
         let missing = self.known.keys();
         let missing =
@@ -309,8 +338,11 @@ impl Model {
         let given_up = total.evicted + total.expired;
         match self.queue.options.on_full {
             OnFull::DropNewest => {
-                assert!(given_up >= self.dropped + missing, "{missing} are lost: {total:?}");
-                assert!(given_up <= self.dropped + self.undecided + missing, "{total:?}");
+                let found = given_up.checked_sub(self.dropped + missing);
+                let found = found.unwrap_or_else(|| panic!("{missing} are lost: {total:?}"));
+                let in_doubt = if crashed { std::mem::take(&mut self.in_doubt) } else { 0 };
+                assert!(found <= in_doubt, "{found} too many were dropped: {total:?}");
+                self.dropped += found;
             }
             OnFull::DropOldest | OnFull::Reject => {
                 assert_eq!(given_up, missing, "{missing} are missing: {total:?}");
@@ -329,6 +361,27 @@ impl Model {
             // An acknowledgement that a crash took back may find its record too old.
             let forgotten = acknowledged - counts.delivered;
             assert!(forgotten <= counts.expired, "{source}: {acknowledged}, {counts:?}");
+        }
+    }
+    /// Refusals are counted exactly; a crash may forget those that the cursor did not know.
+    fn check_the_refusals(&mut self, crashed: bool) {
+        for source in ["s0", "s1", "s2"] {
+            let found = self.queue.counts_of(source).refused;
+            let expected = self.refused.entry(source.to_owned()).or_default();
+            if crashed {
+                let on_disk = self.refused_on_disk.get(source).cloned().unwrap_or_default();
+                for reason in Refusal::ALL {
+                    let of = |counts: &Refused| counts.get(&reason).copied().unwrap_or(0);
+                    let possible = of(&on_disk)..=of(expected);
+                    assert!(possible.contains(&of(&found)), "{source}: {found:?}, {expected:?}");
+                }
+                expected.clone_from(&found);
+            }
+            assert_eq!(found, *expected, "{source}");
+        }
+        let state = self.queue.shared().state();
+        if state.changes == 0 && state.troubles.cursor.is_none() {
+            self.refused_on_disk.clone_from(&self.refused);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::harness::{Harness, SMALL, sequences};
-use crate::{AppendError, OnFull, Refusal};
+use crate::{AppendError, Condition, OnFull, Refusal};
 
 #[test]
 fn drop_oldest_evicts_whole_segments_and_counts_only_what_was_not_delivered() {
@@ -196,4 +196,51 @@ fn a_batch_over_several_segments_keeps_the_one_that_it_began_in() {
         queue.open();
         queue.check();
     }
+}
+
+/// Makes the oldest segment say that it is of a later version.
+fn make_the_oldest_newer(queue: &Harness) {
+    let oldest = queue.shared().state().segments[0].name;
+    let path = queue.shared().dir.join(oldest.file_name());
+    let mut content = queue.disk.content(&path);
+    let length = u32::from_le_bytes(content[12..16].try_into().unwrap()) as usize;
+    content[8] = 9;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&content[..16]), &content[20..length]);
+    content[16..20].copy_from_slice(&checksum.to_le_bytes());
+    queue.disk.set_content(&path, &content);
+}
+
+#[test]
+fn a_segment_that_may_not_be_read_is_not_evicted() {
+    let mut queue = Harness::new(SMALL, OnFull::DropOldest);
+    queue.fill("a", 10, 1000);
+    make_the_oldest_newer(&queue);
+    let mut accepted = 10;
+    let refused = loop {
+        let record = queue.record("b", vec![b'x'; 1000]);
+        match queue.append(vec![record])[0] {
+            Ok(_) => accepted += 1,
+            Err(error) => break error,
+        }
+        assert!(accepted < 1000, "it is never full");
+    };
+    assert_eq!(refused, AppendError::StreamFull);
+    assert_eq!(queue.condition(), Condition::Full);
+    let total = queue.total();
+    assert_eq!((total.accepted, total.queued), (accepted, accepted), "{total:?}");
+}
+
+#[test]
+fn a_segment_that_may_not_be_read_does_not_expire() {
+    let mut queue = Harness::new(SMALL, OnFull::Reject);
+    queue.options.age_max = Duration::from_secs(60);
+    queue.open();
+    while queue.shared().state().segments.len() < 3 {
+        queue.fill("a", 10, 1000);
+    }
+    make_the_oldest_newer(&queue);
+    queue.clock.advance(Duration::from_secs(120));
+    queue.tend();
+    let total = queue.total();
+    assert_eq!((total.queued, total.expired), (total.accepted, 0), "{total:?}");
 }
