@@ -99,7 +99,8 @@ fn what_a_gateway_appends_before_an_import_is_settled_is_never_taken_for_importe
 fn an_unreadable_file_of_imports_costs_no_record_when_it_is_read_later() {
     let (backlog, mut gateway) = (backlog(BACKLOG, PAYLOAD_BYTES), gateway());
     import_until_full(&mut gateway, &backlog);
-    gateway.disk.fail(Op::Read, "/imports", ErrorKind::Other, 1);
+    // As often as a read is tried.
+    gateway.disk.fail(Op::Read, "/imports", ErrorKind::Other, 3);
     run(&mut gateway);
     assert!(gateway.recovery.notes.iter().any(|note| note.contains("imports")));
     expect_every_record_after_another_import(&mut gateway, &backlog, "unreadable");
