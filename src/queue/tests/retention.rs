@@ -233,13 +233,13 @@ fn a_segment_that_may_not_be_read_is_not_evicted() {
 #[test]
 fn a_segment_that_may_not_be_read_does_not_expire() {
     let mut queue = Harness::new(SMALL, OnFull::Reject);
-    queue.options.age_max = Duration::from_secs(60);
+    queue.options.age_max = Duration::from_mins(1);
     queue.open();
     while queue.shared().state().segments.len() < 3 {
         queue.fill("a", 10, 1000);
     }
     make_the_oldest_newer(&queue);
-    queue.clock.advance(Duration::from_secs(120));
+    queue.clock.advance(Duration::from_mins(2));
     queue.tend();
     let total = queue.total();
     assert_eq!((total.queued, total.expired), (total.accepted, 0), "{total:?}");
