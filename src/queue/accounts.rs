@@ -23,8 +23,12 @@ pub(super) const SOURCES_MAX: usize = 4096;
 /// Sources with a longer name are counted under `(other)`.
 pub(super) const SOURCE_NAME_BYTES_MAX: usize = 128;
 
-/// Counts that add up to more than this are damaged; sums of several such sets still fit.
+/// Counts of what was accepted and settled that add up to more than this are damaged: no more than
+/// a stream's sequences are accepted, and no more than that is settled. Sums of several such sets
+/// still fit.
 const SUM_MAX: u64 = 1 << 58;
+/// Refusals of one source for one reason are counted up to this; more are damaged.
+const REFUSED_MAX: u64 = 1 << 48;
 
 const REFUSALS: [Refusal; 4] = Refusal::ALL;
 
@@ -135,7 +139,8 @@ impl Accounts {
 
     pub(super) fn refuse(&mut self, id: SourceId, reason: Refusal) {
         if let Some(slot) = REFUSALS.iter().position(|known| *known == reason) {
-            self.account(id).refused[slot] += 1;
+            let count = &mut self.account(id).refused[slot];
+            *count = REFUSED_MAX.min(*count + 1);
         }
     }
 
@@ -362,10 +367,12 @@ impl Accounts {
             let name = take.text().filter(|name| !decoded.index.contains_key(*name))?;
             let id = decoded.open(name.into());
             let account = decoded.account(id);
-            let counts = account.settled.iter_mut().chain(&mut account.refused);
-            for slot in std::iter::once(&mut account.accepted).chain(counts) {
+            for slot in std::iter::once(&mut account.accepted).chain(&mut account.settled) {
                 *slot = take.varint()?;
                 sum = sum.checked_add(*slot)?;
+            }
+            for slot in &mut account.refused {
+                *slot = take.varint().filter(|count| *count <= REFUSED_MAX)?;
             }
         }
         (sum <= SUM_MAX).then_some(decoded)
@@ -390,19 +397,33 @@ mod tests {
 
     #[test]
     fn counts_that_cannot_be_are_not_believed() {
-        let encoded = |names: [&str; 2], count| {
+        let encoded = |names: [&str; 2], count, refused| {
             let mut bytes = vec![2];
             for name in names {
                 put_bytes(&mut bytes, name.as_bytes());
-                (0..9).for_each(|_| put_varint(&mut bytes, count));
+                (0..5).for_each(|_| put_varint(&mut bytes, count));
+                (0..4).for_each(|_| put_varint(&mut bytes, refused));
             }
             bytes
         };
         let taken = |bytes: Vec<u8>| Accounts::decode(&mut Take(&bytes)).is_some();
-        assert!(taken(encoded(["a", "b"], SUM_MAX / 18)));
-        assert!(!taken(encoded(["a", "b"], SUM_MAX / 9)));
-        assert!(!taken(encoded(["a", "b"], u64::MAX)));
-        assert!(!taken(encoded(["a", "a"], 1)));
+        assert!(taken(encoded(["a", "b"], SUM_MAX / 10, REFUSED_MAX)));
+        assert!(!taken(encoded(["a", "b"], SUM_MAX / 5, 1)));
+        assert!(!taken(encoded(["a", "b"], u64::MAX, 1)));
+        assert!(!taken(encoded(["a", "b"], 1, REFUSED_MAX + 1)));
+        assert!(!taken(encoded(["a", "a"], 1, 1)));
+    }
+
+    #[test]
+    fn what_was_counted_can_be_read_again_however_much_it_is() {
+        let mut accounts = Accounts::default();
+        let id = accounts.id("a");
+        accounts.account(id).refused = [REFUSED_MAX; 4];
+        accounts.refuse(id, Refusal::StreamFull);
+        accounts.reconcile(crate::record::SEQUENCE_END, 0);
+        let mut bytes = Vec::new();
+        accounts.encode(&mut bytes);
+        assert_eq!(Accounts::decode(&mut Take(&bytes)), Some(accounts));
     }
 
     #[test]
