@@ -23,6 +23,7 @@ mod reserve;
 mod retention;
 mod seeds;
 mod small_disk;
+mod stories;
 mod torn;
 mod turned_away;
 mod unreadable;
