@@ -251,7 +251,10 @@ impl Model {
     fn flip(&mut self, seed: u64) {
         self.queue.kill();
         let mut lost = BTreeSet::new();
-        if !std::mem::replace(&mut self.flipped, true) {
+        if self.flipped {
+            self.queue.open();
+        } else {
+            self.flipped = true;
             let hit = flip_a_bit(&self.queue, &mut Chance(seed));
             let Report { damage, torn, .. } = self.queue.folder().verify().unwrap();
             let damaged = damage.iter().flat_map(|one| one.sequences.clone());
@@ -262,8 +265,6 @@ impl Model {
             self.queue.open();
             let next = self.queue.shared().state().next;
             lost.extend(hit.range(next..));
-        } else {
-            self.queue.open();
         }
         self.known.retain(|sequence, _| !lost.contains(sequence));
         self.acknowledged.retain(|sequence| !lost.contains(sequence));
