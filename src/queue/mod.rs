@@ -126,7 +126,7 @@
 //!
 //! A damaged header is not written anew: the accounts in it cannot be had exactly from anywhere
 //! else, and wrong ones would do harm. No record is lost by it, since the file's name has the base
-//! and the id; it goes with the file. Of a file, the first 32 MiB are read, which no segment exceeds.
+//! and the id; it goes with the file. Of a file the first 24 MiB are read, which no segment exceeds.
 //!
 //! Before anything is handed out the last segment is synced: a gateway that was killed may have
 //! left the end of it to the operating system.
@@ -165,8 +165,8 @@
 //!
 //! **Quarantine**: what is damaged is copied to `.bad` as it was found, unless it is zeros, and
 //! named in `.txt` with the reason: the disk could not read it, the file ends before it, there are
-//! only zeros, or no checksum fits. So is what lies where records were torn. The folder takes at most a sixteenth of the stream's limit,
-//! 16 MiB and 1000 files; the oldest make room.
+//! only zeros, or no checksum fits. So is what lies where records were torn. The folder takes at
+//! most a sixteenth of the stream's limit, 16 MiB and 1000 files; the oldest make room.
 
 mod accounts;
 mod bodies;
