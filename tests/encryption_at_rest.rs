@@ -96,7 +96,7 @@ fn a_gateway_without_the_key_says_so_and_leaves_the_messages_alone() {
     for verb in ["ls", "verify", "export", "repair"] {
         let output = gateway.command(&["queue", verb]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(said.contains("is encrypted with key"), "{verb}: {said}");
+        assert!(said.contains("is encrypted with a key of tag"), "{verb}: {said}");
         assert!(said.contains("--key-file"), "{verb}: {said}");
         assert_eq!(output.status.code(), Some(78), "{verb}");
     }
@@ -113,7 +113,7 @@ fn a_gateway_without_the_key_says_so_and_leaves_the_messages_alone() {
     let output = gateway.command(&["run"]);
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("is encrypted with key") && said.contains("key file"), "{said}");
+    assert!(said.contains("is encrypted with a key of tag") && said.contains("key file"), "{said}");
 
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).unwrap();
     let output = gateway.command(&["run"]);
